@@ -1,0 +1,38 @@
+/* back.h: edges towards backends, and the probes of their health. */
+#ifndef SHREWD_BACK_H
+#define SHREWD_BACK_H
+
+#include "lane.h"
+
+/* back_udp, back_stream: the way of this lane to |server|, made at first use; NULL when memory or descriptors are out.
+ * back_get is the edge_ops.back of lanes whose backs are their own. */
+struct back *back_get(struct core *, struct server *, bool stream) NONNULL;
+struct back *back_udp_new(struct lane *, struct server *) WUNUSED NONNULL;
+struct back *back_tcp_new(struct lane *, struct server *) WUNUSED NONNULL;
+/* back_close: on its worker: queries in flight are lost, sockets closed, the reference to the server dropped. */
+void back_close(struct lane *, struct back **) NONNULL;
+void back_close_server(struct lane *, const struct server *) NONNULL; /* both ways of it */
+void back_reconnect(struct lane *, struct server *) NONNULL; /* new sockets at the next query (reconnectOnUp, new address) */
+/* back_sweep closes the ways to servers that |conf| no longer has and that nobody waits for. */
+void back_sweep(struct lane *, const struct conf *) NONNULL;
+void back_flush_all(struct lane *) NONNULL; /* writes what stream backs have queued */
+void back_show_tcp(const struct lane *, struct text *) NONNULL;
+
+/* ---- probe.c: health checks; worker 0 ---- */
+struct probes;
+struct probe_hooks {
+	void *ctx;
+	/* the question of a server with a check function; false: the configured one */
+	bool (*question)(void *ctx, const struct server *, struct name *, unsigned *qtype, unsigned *qclass);
+	bool (*validate)(void *ctx, const struct server *, const uint8_t *msg, size_t len, bool *ok_r);
+	void (*changed)(void *ctx, struct server *, bool up); /* the server's state changed */
+};
+struct probes *probes_new(struct lane *, const struct probe_hooks *) WUNUSED NONNULL;
+void probes_free(struct probes **) NONNULL;
+/* probes_set: these servers are checked from now on (references are taken). 0 or -ENOMEM. */
+int probes_set(struct probes *, struct server *const *, size_t n, bool verbose) WUNUSED NONNULL;
+
+/* sock_opts of a backend: its source address, interface, DSCP. */
+void back_sock_opts(const struct server *, struct sock_opts *, struct addr *source_r, char interface[32]) NONNULL;
+
+#endif

@@ -1,0 +1,55 @@
+/* base.h: the few words every file uses: invariants, contracts for the compiler, bytes of the network.
+ *
+ * must(x) states an invariant of our own state and is on in every build.  It is never used on bytes that
+ * came from outside: those become an error code or a drop reason. */
+#ifndef SHREWD_BASE_H
+#define SHREWD_BASE_H
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/types.h>
+
+#define WUNUSED      __attribute__((warn_unused_result))
+#define NONNULL      __attribute__((nonnull))
+#define PRINTF(f, a) __attribute__((format(printf, f, a)))
+#define NORETURN     __attribute__((noreturn))
+#define UNUSED       __attribute__((unused))
+#define likely(x)    __builtin_expect(!!(x), 1)
+#define unlikely(x)  __builtin_expect(!!(x), 0)
+
+#define LEN(a)                     (sizeof(a) / sizeof((a)[0]))
+#define container_of(p, type, mem) ((type *)(void *)((char *)(p) - offsetof(type, mem)))
+
+/* base_die prints where an invariant of ours broke and aborts. */
+void base_die(const char *file, int line, const char *what) NORETURN;
+#define must(x) ((x) ? (void)0 : base_die(__FILE__, __LINE__, #x))
+
+/* Structs that travel through a void pointer begin with a magic and are taken back with one of these. */
+#define MAGIC_CHECK(p, m) must((p)->magic == (m))
+
+static inline uint16_t get16(const uint8_t *p)
+{
+	return (uint16_t)(p[0] << 8 | p[1]);
+}
+
+static inline uint32_t get32(const uint8_t *p)
+{
+	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
+
+static inline void put16(uint8_t *p, unsigned v)
+{
+	p[0] = (uint8_t)(v >> 8);
+	p[1] = (uint8_t)v;
+}
+
+static inline void put32(uint8_t *p, uint32_t v)
+{
+	put16(p, v >> 16);
+	put16(p + 2, v & 0xffff);
+}
+
+#endif

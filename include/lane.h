@@ -1,0 +1,48 @@
+/* lane.h: what the edges of one worker share: its core, its loop, its batches; and the doors' common lists.
+ *
+ * A lane belongs to one worker.  daemon/ makes it; fronts and backs of that worker hang on it. */
+#ifndef SHREWD_LANE_H
+#define SHREWD_LANE_H
+
+#include "log.h"
+#include "net.h"
+#include "query.h"
+
+enum { LANE_MAGIC = 0x6c616e65, LANE_SCRATCH = 65536 + 2 };
+
+struct back_slot { /* one per server, by server->index */
+	struct back *udp, *stream;
+};
+
+struct lane {
+	uint32_t magic;
+	unsigned index;          /* of the worker */
+	struct core core;
+	struct counters counters;
+	struct loop loop;
+	struct mailbox mailbox;
+	struct dgram_in *in;
+	struct dgram_out *out;
+	uint8_t *scratch;        /* LANE_SCRATCH bytes: what a stream socket just gave */
+	struct front *fronts;    /* open on this worker */
+	struct conn *dirty;      /* connections with something to write at the end of the turn */
+	struct conn *idle_first, *idle_last; /* client connections by last activity, oldest first */
+	unsigned conns;
+	struct back_slot *backs;
+	size_t nbacks;
+	struct up *dirty_up;     /* connections to backends with something to write */
+	struct clients *clients; /* per-client limits, shared by all workers */
+	struct log_site log_accept, log_connect;
+};
+
+/* lane_init: batches of |batch| datagrams; 0 or -ENOMEM, -errno.  lane_done closes fronts, backs, queries. */
+int lane_init(struct lane *, unsigned index, unsigned batch, unsigned parked_max, const struct edge_ops *,
+	struct clients *) WUNUSED;
+void lane_done(struct lane *) NONNULL;
+void lane_flush(struct lane *) NONNULL; /* end of a turn: what is queued leaves */
+static inline struct lane *lane_of(struct core *core)
+{
+	return container_of(core, struct lane, core);
+}
+
+#endif

@@ -1,0 +1,54 @@
+/* log.h: log lines.  Each has a level and a tag (row of tbl/logtag.def, printed as the subsystem).
+ *
+ * Structured (the default, logfmt):  msg="…" subsystem="setup" level="0" prio="Info" ts="1700000000.123"
+ * Plain: the message alone.  Lines go to standard error and, unless switched off, to syslog.
+ * Any thread; a line is one write. */
+#ifndef SHREWD_LOG_H
+#define SHREWD_LOG_H
+
+#include "base.h"
+#include <stdarg.h>
+
+enum log_level { LOG_ERR_ = 3, LOG_WARN_ = 4, LOG_NOTE_ = 5, LOG_INFO_ = 6, LOG_DEBUG_ = 7 }; /* as syslog */
+
+enum logtag {
+#define LOGTAG(id, name, doc) TAG_##id,
+#include "tbl/logtag.def"
+#undef LOGTAG
+	TAG_COUNT
+};
+
+struct log_options {
+	bool structured;         /* default true */
+	bool json;               /* one JSON object a line, with structured */
+	bool syslog;             /* default false until the daemon says so */
+	bool timestamps;         /* plain lines begin with the time */
+	bool verbose;            /* debug lines are written */
+	int facility;            /* syslog facility, LOG_DAEMON */
+	const char *prefix;      /* key of the priority, "prio" */
+	const char *time_format; /* "numeric" or "ISO8601" */
+	int fd;                  /* where lines go, default 2 */
+	int verbose_fd;          /* where debug lines go, -1: as the others */
+};
+extern struct log_options log_options; /* set by start-up and setters, before traffic or atomically */
+
+void log_at(enum log_level, enum logtag, const char *fmt, ...) PRINTF(3, 4);
+#define log_error(tag, ...) log_at(LOG_ERR_, TAG_##tag, __VA_ARGS__)
+#define log_warn(tag, ...)  log_at(LOG_WARN_, TAG_##tag, __VA_ARGS__)
+#define log_info(tag, ...)  log_at(LOG_INFO_, TAG_##tag, __VA_ARGS__)
+#ifdef NO_VERBOSE
+#define log_debug(tag, ...) ((void)0)
+#else
+#define log_debug(tag, ...) (log_options.verbose ? log_at(LOG_DEBUG_, TAG_##tag, __VA_ARGS__) : (void)0)
+#endif
+
+/* log_limited is for lines that a peer can cause: at most one per second and site; the next line that gets
+ * through says how many were left out.  |site| is a static struct of the caller. */
+struct log_site {
+	uint64_t last_ms;
+	unsigned skipped;
+};
+void log_limited(struct log_site *, uint64_t now_ms, enum log_level, enum logtag, const char *fmt, ...)
+	PRINTF(5, 6);
+
+#endif

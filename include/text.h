@@ -1,0 +1,30 @@
+/* text.h: a growing piece of text, and numbers from text. */
+#ifndef SHREWD_TEXT_H
+#define SHREWD_TEXT_H
+
+#include "base.h"
+#include <stdarg.h>
+
+/* A text is zero-initialised; |p| is NUL-terminated or NULL.  Once memory was out, |failed| stays set and
+ * later additions do nothing: check it once at the end. */
+struct text {
+	char *p;
+	size_t len, cap;
+	bool failed;
+};
+void text_add(struct text *, const char *s) NONNULL;
+void text_add_bytes(struct text *, const void *p, size_t len) NONNULL;
+void text_addf(struct text *, const char *fmt, ...) PRINTF(2, 3);
+void text_vaddf(struct text *, const char *fmt, va_list) PRINTF(2, 0);
+void text_pad(struct text *, size_t column) NONNULL; /* spaces until the line is |column| wide, at least one */
+const char *text_str(const struct text *) NONNULL;   /* never NULL */
+void text_clear(struct text *) NONNULL;              /* empties, keeps the memory */
+void text_free(struct text *) NONNULL;
+
+/* text_u64 reads a whole decimal number; 0 or -EINVAL (empty, sign, rest, overflow). */
+int text_u64(const char *s, uint64_t *out_r) WUNUSED NONNULL;
+int text_double(const char *s, double *out_r) WUNUSED NONNULL;
+/* error_set keeps a formatted sentence in a per-thread buffer, points |*error_r| at it, returns -EINVAL. */
+int error_set(const char **error_r, const char *fmt, ...) PRINTF(2, 3);
+
+#endif

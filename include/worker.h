@@ -1,0 +1,64 @@
+/* worker.h: threads and what runs on them, the process: options, privileges, signals, reload. */
+#ifndef SHREWD_WORKER_H
+#define SHREWD_WORKER_H
+
+#include "back.h"
+#include "bind.h"
+#include "conf.h"
+#include "front.h"
+#include "lane.h"
+
+/* ---- options.c: the command line (inventory 2.33) ---- */
+enum { OPTION_LIST = 64 };
+struct options {
+	const char *config;          /* -C, else found */
+	const char *uid, *gid;
+	const char *local[OPTION_LIST], *acl[OPTION_LIST], *backend[OPTION_LIST];
+	unsigned locals, acls, backends;
+	bool check, supervised, verbose, version, help, no_syslog, timestamps, plain_log;
+	const char *log_backend;     /* "default", "json" */
+	const char *unsupported;     /* -c or -e was given */
+};
+int options_parse(struct options *, int argc, char **argv) WUNUSED; /* 0 or -EINVAL, said on standard error */
+void options_help(void);
+void options_version(void);
+/* options_find_config: -C, or the first of the usual places that exists; NULL when there is none. */
+const char *options_find_config(const struct options *) NONNULL;
+/* options_apply lets the command line win over the file. */
+int options_apply(const struct options *, struct conf *, const char **error_r) WUNUSED NONNULL;
+
+/* ---- role.c: which worker does what ---- */
+enum role { ROLE_UDP_IN, ROLE_STREAM, ROLE_BACK_UDP, ROLE_CONTROL };
+struct layout;
+const struct layout *layout_find(const char *name) NONNULL; /* NULL when there is none of that name */
+const struct layout *layout_default(void);                  /* by CPUs and memory */
+const char *layout_name(const struct layout *) NONNULL;
+unsigned layout_workers(const struct layout *, unsigned asked, size_t servers) NONNULL;
+bool layout_has(const struct layout *, enum role, unsigned worker) NONNULL;
+/* layout_home: the worker that talks to server number |index| over UDP, or over a stream, for |worker|. */
+unsigned layout_home(const struct layout *, unsigned worker, unsigned workers, uint32_t index, bool stream) NONNULL;
+bool layout_small(const struct layout *) NONNULL; /* small batches, for little memory */
+
+/* ---- daemon.c: the process ---- */
+struct daemon;
+/* daemon_new makes workers and opens every socket of |conf| (frozen; taken over). NULL with |*error_r|. */
+struct daemon *daemon_new(const struct options *, const char *config, const char **error_r) WUNUSED;
+/* daemon_check reads the configuration only; 0 or -EINVAL. */
+int daemon_check(const struct options *, const char *config, const char **error_r) WUNUSED;
+/* daemon_run runs until it is told to stop; the calling thread is worker 0. */
+int daemon_run(struct daemon *) WUNUSED NONNULL;
+void daemon_free(struct daemon **) NONNULL;
+
+/* ---- process.c: users and files ---- */
+int process_limits(void);               /* as many descriptors as allowed */
+int process_drop(const struct options *, const struct conf *, const char **error_r) WUNUSED NONNULL;
+int process_signals(void) WUNUSED;      /* blocks what daemon_run reads; a signalfd or -errno */
+
+/* caps_with_cap.c, caps_without_cap.c: keep the capabilities that |keep| names, and binding of low ports. */
+int caps_keep(const struct field_list *keep, bool low_ports, const char **error_r) WUNUSED NONNULL;
+int caps_before_drop(void) WUNUSED; /* so that they survive the change of user */
+/* notify_with_systemd.c, notify_without_systemd.c */
+void notify_ready(void);
+void notify_stopping(void);
+
+#endif

@@ -1,0 +1,125 @@
+/* back.c: the ways of one worker to its backends, made at first use. */
+#include "back_priv.h"
+#include <net/if.h>
+
+static int make_slots(struct lane *lane, size_t n)
+{
+	struct back_slot *p;
+
+	if (n <= lane->nbacks)
+		return 0;
+	n = (n + 7) & ~(size_t)7;
+	p = mem_resize(lane->backs, n * sizeof(*p));
+	if (!p)
+		return -ENOMEM;
+	memset(p + lane->nbacks, 0, (n - lane->nbacks) * sizeof(*p));
+	lane->backs = p;
+	lane->nbacks = n;
+	return 0;
+}
+
+struct back *back_get(struct core *core, struct server *server, bool stream)
+{
+	struct lane *lane = lane_of(core);
+	struct back **slot;
+
+	if (make_slots(lane, server->index + 1u) < 0)
+		return NULL;
+	slot = stream ? &lane->backs[server->index].stream : &lane->backs[server->index].udp;
+	if (*slot && (*slot)->server != server)
+		back_close(lane, slot); /* a server that is gone had this number */
+	if (!*slot)
+		*slot = stream ? back_tcp_new(lane, server) : back_udp_new(lane, server);
+	return *slot;
+}
+
+void back_close(struct lane *lane, struct back **p)
+{
+	struct back *b = *p;
+
+	(void)lane;
+	*p = NULL;
+	if (!b)
+		return;
+	if (b->ops == &back_udp_ops)
+		back_udp_close(b);
+	else
+		back_tcp_close(b);
+}
+
+void back_close_server(struct lane *lane, const struct server *s)
+{
+	struct back_slot *slot = s->index < lane->nbacks ? &lane->backs[s->index] : NULL;
+
+	if (slot && slot->udp && slot->udp->server == s)
+		back_close(lane, &slot->udp);
+	if (slot && slot->stream && slot->stream->server == s)
+		back_close(lane, &slot->stream);
+}
+
+void back_reconnect(struct lane *lane, struct server *s)
+{
+	struct back_slot *slot = s->index < lane->nbacks ? &lane->backs[s->index] : NULL;
+
+	if (slot && slot->udp && slot->udp->server == s)
+		back_udp_reset(slot->udp);
+	if (slot && slot->stream && slot->stream->server == s)
+		back_tcp_reset(slot->stream);
+}
+
+void back_show_tcp(const struct lane *lane, struct text *out)
+{
+	for (size_t i = 0; i < lane->nbacks; i++)
+		if (lane->backs[i].stream)
+			back_tcp_show(lane->backs[i].stream, out);
+}
+
+/* conf.source: an address, an interface, or address@interface. */
+void back_sock_opts(const struct server *s, struct sock_opts *o, struct addr *source, char interface[32])
+{
+	const char *text = s->conf.source, *at = text ? strchr(text, '@') : NULL;
+	char address[ADDR_TEXT];
+
+	*o = (struct sock_opts){.no_port = s->conf.bind_no_port, .dscp = s->conf.dscp,
+		.fast_open = s->conf.tcp_fast_open};
+	memset(interface, 0, 32);
+	if (!text || !text[0])
+		return;
+	if (at && (size_t)(at - text) < sizeof(address)) {
+		memcpy(address, text, (size_t)(at - text));
+		address[at - text] = 0;
+		memcpy(interface, at + 1, strnlen(at + 1, 31));
+	} else {
+		strncpy(address, text, sizeof(address) - 1);
+		address[sizeof(address) - 1] = 0;
+	}
+	interface[31] = 0;
+	if (addr_parse(source, address, 0) == 0)
+		o->bind = source;
+	else if (!at)
+		memcpy(interface, address, strnlen(address, 31) + 1);
+	if (interface[0])
+		o->interface = interface;
+}
+
+void back_sweep(struct lane *lane, const struct conf *conf)
+{
+	for (size_t i = 0; i < lane->nbacks; i++) {
+		struct back *any = lane->backs[i].udp ? lane->backs[i].udp : lane->backs[i].stream;
+		bool used = false;
+
+		for (size_t k = 0; any && k < conf->nservers && !used; k++)
+			used = conf->servers[k] == any->server;
+		if (any && !used && atomic_load_explicit(&any->server->outstanding, memory_order_relaxed) == 0)
+			back_close_server(lane, any->server);
+	}
+}
+
+size_t back_proxy_header(const struct query *q, uint8_t out[PROXY_HEADER + 36])
+{
+	struct proxy x = {.stream = q->client.stream, .source = q->client.remote, .destination = q->client.local};
+	ssize_t n = proxy_build(&x, out, PROXY_HEADER + 36);
+
+	must(n > 0);
+	return (size_t)n;
+}

@@ -1,0 +1,32 @@
+/* back_priv.h: what the files of back/ share: the map of queries in flight by id. */
+#ifndef BACK_PRIV_H
+#define BACK_PRIV_H
+
+#include "back.h"
+
+/* A query map: queries in flight on one socket or connection, by their id towards the backend. */
+struct query_map {
+	struct query **bucket;  /* |mask| + 1 chains, NULL until first used */
+	uint32_t mask, count;
+	struct query *first, *last; /* all of them; by id when map_add_next() numbered them */
+};
+enum { QUERY_IDS = 65536 };
+/* query_map_add_random: a random free id; query_map_add_next: one above the largest, or, when that is taken, any free
+ * one.  0, -EAGAIN when |cap| (at most QUERY_IDS) are out, -ENOMEM.  The id is q->back_id. */
+int query_map_add_random(struct query_map *, struct query *, uint32_t cap, struct rng *) WUNUSED NONNULL;
+int query_map_add_next(struct query_map *, struct query *, uint32_t cap) WUNUSED NONNULL;
+struct query *query_map_find(const struct query_map *, uint16_t id) NONNULL;
+void query_map_del(struct query_map *, struct query *) NONNULL;
+void query_map_free(struct query_map *) NONNULL; /* must be empty */
+
+/* proxy_header writes the PROXY header of a query's client; its length. */
+size_t back_proxy_header(const struct query *, uint8_t out[PROXY_HEADER + 36]) NONNULL;
+
+extern const struct back_ops back_udp_ops, back_tcp_ops;
+void back_udp_close(struct back *) NONNULL; /* frees it; queries in flight are lost */
+void back_tcp_close(struct back *) NONNULL;
+void back_udp_reset(struct back *) NONNULL; /* new sockets from now on */
+void back_tcp_reset(struct back *) NONNULL;
+void back_tcp_show(const struct back *, struct text *) NONNULL;
+
+#endif

@@ -1,0 +1,232 @@
+/* mem.c: the allocation hook with its test counters, arenas and free-lists. */
+#include "mem.h"
+#include <stdlib.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
+enum { ARENA_BLOCK_MAX = 65536, ARENA_ALIGN = _Alignof(max_align_t) };
+
+/* Per thread, so that a test which fails its own nth allocation does not disturb another thread. */
+static _Thread_local unsigned long calls, fail_in;
+
+static bool mem_refuse(void)
+{
+	calls++;
+	return unlikely(fail_in != 0) && --fail_in == 0;
+}
+
+void *mem_alloc(size_t size)
+{
+	if (mem_refuse())
+		return NULL;
+	return malloc(size != 0 ? size : 1); /* NULL must mean: no memory */
+}
+
+void *mem_zalloc(size_t size)
+{
+	if (mem_refuse())
+		return NULL;
+	return calloc(1, size != 0 ? size : 1);
+}
+
+void *mem_resize(void *p, size_t size)
+{
+	if (mem_refuse())
+		return NULL;
+	return realloc(p, size != 0 ? size : 1);
+}
+
+void *mem_dup(const void *p, size_t size)
+{
+	void *copy = mem_alloc(size);
+	if (copy != NULL && size != 0)
+		memcpy(copy, p, size);
+	return copy;
+}
+
+char *mem_strdup(const char *s)
+{
+	return mem_dup(s, strlen(s) + 1);
+}
+
+char *mem_strndup(const char *s, size_t len)
+{
+	size_t n = strnlen(s, len);
+	char *copy = mem_alloc(n + 1);
+	if (copy != NULL) {
+		memcpy(copy, s, n);
+		copy[n] = '\0';
+	}
+	return copy;
+}
+
+void mem_free(void *p)
+{
+	free(p);
+}
+
+void mem_fail_at(unsigned long n)
+{
+	fail_in = n;
+}
+
+unsigned long mem_calls(void)
+{
+	return calls;
+}
+
+void mem_trim(void)
+{
+#ifdef __GLIBC__
+	malloc_trim(0);
+#endif
+}
+
+/* ---- arena ---- */
+
+struct arena_block {
+	struct arena_block *next;
+	size_t used, cap; /* of payload */
+	_Alignas(max_align_t) uint8_t data[];
+};
+
+static struct arena_block *block_new(size_t cap)
+{
+	if (cap > PTRDIFF_MAX - sizeof(struct arena_block))
+		return NULL;
+	struct arena_block *b = mem_alloc(sizeof(*b) + cap);
+	if (b != NULL) {
+		b->next = NULL;
+		b->used = 0;
+		b->cap = cap;
+	}
+	return b;
+}
+
+/* A piece that gets a block of its own goes behind the head, whose room stays in use. */
+static void *arena_single(struct arena *a, size_t size)
+{
+	struct arena_block *b = block_new(size);
+	if (b == NULL)
+		return NULL;
+	b->used = size;
+	if (a->head != NULL) {
+		b->next = a->head->next;
+		a->head->next = b;
+	} else {
+		a->head = b;
+	}
+	a->used += size;
+	return b->data;
+}
+
+void arena_init(struct arena *a, size_t block)
+{
+	a->head = NULL;
+	a->block = block;
+	a->used = 0;
+}
+
+void *arena_alloc(struct arena *a, size_t size)
+{
+#ifdef ARENA_EMULATE
+	return arena_single(a, size);
+#endif
+	if (size > SIZE_MAX - ARENA_ALIGN)
+		return NULL;
+	size_t step = (size + ARENA_ALIGN - 1) / ARENA_ALIGN * ARENA_ALIGN;
+	if (step == 0)
+		step = ARENA_ALIGN; /* two pieces never share an address */
+	struct arena_block *b = a->head;
+	if (b == NULL || b->cap - b->used < step) {
+		if (step > a->block / 2)
+			return arena_single(a, step);
+		b = block_new(a->block);
+		if (b == NULL)
+			return NULL;
+		b->next = a->head;
+		a->head = b;
+		if (a->block <= ARENA_BLOCK_MAX / 2)
+			a->block *= 2;
+	}
+	void *p = b->data + b->used;
+	b->used += step;
+	a->used += step;
+	return p;
+}
+
+void *arena_zalloc(struct arena *a, size_t size)
+{
+	void *p = arena_alloc(a, size);
+	if (p != NULL)
+		memset(p, 0, size);
+	return p;
+}
+
+void *arena_dup(struct arena *a, const void *p, size_t size)
+{
+	void *copy = arena_alloc(a, size);
+	if (copy != NULL && size != 0)
+		memcpy(copy, p, size);
+	return copy;
+}
+
+char *arena_strdup(struct arena *a, const char *s)
+{
+	return arena_dup(a, s, strlen(s) + 1);
+}
+
+void arena_free(struct arena *a)
+{
+	while (a->head != NULL) {
+		struct arena_block *next = a->head->next;
+		mem_free(a->head);
+		a->head = next;
+	}
+	a->used = 0;
+}
+
+/* ---- free-list: the idle blocks are linked through their first word ---- */
+
+void freelist_init(struct freelist *f, size_t size, unsigned keep)
+{
+	f->head = NULL;
+	f->size = size < sizeof(void *) ? sizeof(void *) : size;
+	f->idle = 0;
+#ifdef ARENA_EMULATE
+	keep = 0; /* ASan sees a block that is used after its return */
+#endif
+	f->keep = keep;
+}
+
+void *freelist_get(struct freelist *f)
+{
+	void *p = f->head;
+	if (p == NULL)
+		return mem_alloc(f->size);
+	memcpy(&f->head, p, sizeof(f->head));
+	f->idle--;
+	return p;
+}
+
+void freelist_put(struct freelist *f, void *p)
+{
+	if (f->idle >= f->keep) {
+		mem_free(p);
+		return;
+	}
+	memcpy(p, &f->head, sizeof(f->head));
+	f->head = p;
+	f->idle++;
+}
+
+void freelist_clear(struct freelist *f)
+{
+	while (f->head != NULL) {
+		void *p = f->head;
+		memcpy(&f->head, p, sizeof(f->head));
+		mem_free(p);
+	}
+	f->idle = 0;
+}

@@ -1,0 +1,151 @@
+/* text.c: a growing piece of text, numbers from text, and error sentences. */
+#include "text.h"
+#include "mem.h"
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { TEXT_FIRST = 64, ERROR_TEXT = 1024 };
+
+/* Makes room for |more| bytes and the NUL. */
+static bool text_reserve(struct text *t, size_t more)
+{
+	if (t->failed)
+		return false;
+	if (more < t->cap && t->len < t->cap - more)
+		return true;
+	size_t cap = t->cap != 0 ? t->cap : TEXT_FIRST;
+	while (cap <= SIZE_MAX / 4 && (more >= cap || t->len >= cap - more))
+		cap *= 2;
+	char *p = cap <= SIZE_MAX / 4 ? mem_resize(t->p, cap) : NULL;
+	if (p == NULL) {
+		t->failed = true;
+		return false;
+	}
+	t->p = p;
+	t->cap = cap;
+	return true;
+}
+
+void text_add_bytes(struct text *t, const void *p, size_t len)
+{
+	if (!text_reserve(t, len))
+		return;
+	if (len != 0)
+		memcpy(t->p + t->len, p, len);
+	t->len += len;
+	t->p[t->len] = '\0';
+}
+
+void text_add(struct text *t, const char *s)
+{
+	text_add_bytes(t, s, strlen(s));
+}
+
+void text_vaddf(struct text *t, const char *fmt, va_list ap)
+{
+	va_list again;
+	va_copy(again, ap);
+	size_t room = t->cap - t->len;
+	int len = t->failed ? -1 : vsnprintf(room != 0 ? t->p + t->len : NULL, room, fmt, ap);
+	if (len >= 0 && (size_t)len < room) {
+		t->len += (size_t)len;
+	} else if (len >= 0 && text_reserve(t, (size_t)len)) {
+		vsnprintf(t->p + t->len, t->cap - t->len, fmt, again);
+		t->len += (size_t)len;
+	} else {
+		t->failed = true;
+		if (t->p != NULL)
+			t->p[t->len] = '\0'; /* takes back what the first try wrote */
+	}
+	va_end(again);
+}
+
+void text_addf(struct text *t, const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	text_vaddf(t, fmt, ap);
+	va_end(ap);
+}
+
+void text_pad(struct text *t, size_t column)
+{
+	size_t width = 0;
+	while (width < t->len && t->p[t->len - width - 1] != '\n')
+		width++;
+	size_t n = column > width ? column - width : 1;
+	if (!text_reserve(t, n))
+		return;
+	memset(t->p + t->len, ' ', n);
+	t->len += n;
+	t->p[t->len] = '\0';
+}
+
+const char *text_str(const struct text *t)
+{
+	return t->p != NULL ? t->p : "";
+}
+
+void text_clear(struct text *t)
+{
+	t->len = 0;
+	t->failed = false;
+	if (t->p != NULL)
+		t->p[0] = '\0';
+}
+
+void text_free(struct text *t)
+{
+	mem_free(t->p);
+	memset(t, 0, sizeof(*t));
+}
+
+int text_u64(const char *s, uint64_t *out_r)
+{
+	uint64_t v = 0;
+	if (*s == '\0')
+		return -EINVAL;
+	for (; *s != '\0'; s++) {
+		if (*s < '0' || *s > '9')
+			return -EINVAL;
+		unsigned digit = (unsigned)(*s - '0');
+		if (v > (UINT64_MAX - digit) / 10)
+			return -EINVAL;
+		v = v * 10 + digit;
+	}
+	*out_r = v;
+	return 0;
+}
+
+int text_double(const char *s, double *out_r)
+{
+	/* strtod() would also take spaces, hexadecimal, "inf" and "nan". */
+	if (*s == '\0' || s[strspn(s, "0123456789+-.eE")] != '\0')
+		return -EINVAL;
+	char *end;
+	double v = strtod(s, &end);
+	if (end == s || *end != '\0' || !isfinite(v))
+		return -EINVAL;
+	*out_r = v;
+	return 0;
+}
+
+int error_set(const char **error_r, const char *fmt, ...)
+{
+	static _Thread_local char kept[ERROR_TEXT];
+	char fresh[ERROR_TEXT]; /* an argument may be the sentence in |kept| */
+	va_list ap;
+	if (error_r == NULL)
+		return -EINVAL;
+	va_start(ap, fmt);
+	int len = vsnprintf(fresh, sizeof(fresh), fmt, ap);
+	va_end(ap);
+	if (len < 0)
+		fresh[0] = '\0';
+	else if ((size_t)len >= sizeof(fresh))
+		memcpy(fresh + sizeof(fresh) - 4, "...", 4);
+	memcpy(kept, fresh, strlen(fresh) + 1);
+	*error_r = kept;
+	return -EINVAL;
+}

@@ -1,0 +1,153 @@
+/* lua_error.c: where the user's code is, sentences about it, and what console words print. */
+#include "log.h"
+#include "lua_priv.h"
+#include <ctype.h>
+#include <stdio.h>
+
+/* Full name of the chunk: short_src would cut long paths. */
+static const char *chunk_name(const lua_Debug *ar)
+{
+	return ar->source[0] == '@' || ar->source[0] == '=' ? ar->source + 1 : ar->short_src;
+}
+
+/* Pushes "FILE:LINE: " of the innermost Lua function, "" when there is none. */
+static const char *push_where(lua_State *L)
+{
+	lua_Debug ar;
+
+	for (int level = 0; lua_getstack(L, level, &ar); level++) {
+		if (lua_getinfo(L, "Sl", &ar) && ar.currentline > 0)
+			return lua_pushfstring(L, "%s:%d: ", chunk_name(&ar), ar.currentline);
+	}
+	return lua_pushfstring(L, "%s", "");
+}
+
+void lua_where(lua_State *L, struct text *out)
+{
+	text_add(out, push_where(L));
+	lua_pop(L, 1);
+}
+
+int lua_fail(lua_State *L, const char *word, const char *fmt, ...)
+{
+	char sentence[1024];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(sentence, sizeof(sentence), fmt, ap);
+	va_end(ap);
+	luaL_checkstack(L, 3, "out of memory");
+	lua_pushfstring(L, "%s%s: %s", push_where(L), word, sentence);
+	return lua_error(L);
+}
+
+void lua_warn_at(lua_State *L, const char *word, const char *fmt, ...)
+{
+	char sentence[1024];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(sentence, sizeof(sentence), fmt, ap);
+	va_end(ap);
+	log_warn(SETUP, "%s%s: %s", push_where(L), word, sentence);
+	lua_pop(L, 1);
+}
+
+void lua_note(lua_State *L, const char *word, const char *fmt, ...)
+{
+	char sentence[1024];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(sentence, sizeof(sentence), fmt, ap);
+	va_end(ap);
+	if (lua_self(L)->out)
+		text_addf(lua_self(L)->out, "%s: %s\n", word, sentence);
+	else
+		lua_warn_at(L, word, "%s", sentence);
+}
+
+/* Does the message begin with FILE:LINE: ? */
+static bool has_prefix(const char *s)
+{
+	const char *colon = strncmp(s, "[string \"", 9) == 0 ? strstr(s, "\"]:") : strchr(s, ':');
+
+	if (!colon || colon == s)
+		return false;
+	if (*colon == '"')
+		colon += 2;
+	if (!isdigit((unsigned char)colon[1]))
+		return false;
+	for (colon++; isdigit((unsigned char)*colon); colon++)
+		;
+	return colon[0] == ':' && colon[1] == ' ';
+}
+
+/* Lua shortens a long path to "...its end": pushes the message at the top with |path| in full instead. */
+static void restore_path(lua_State *L, const char *path)
+{
+	const char *msg = lua_tostring(L, -1), *colon = msg ? strchr(msg, ':') : NULL;
+	size_t shown = colon ? (size_t)(colon - msg) : 0, len = strlen(path);
+
+	if (shown < 4 || memcmp(msg, "...", 3) != 0 || shown - 3 > len ||
+		memcmp(msg + 3, path + len - (shown - 3), shown - 3) != 0)
+		return;
+	lua_pushfstring(L, "%s%s", path, colon);
+	lua_replace(L, -2);
+}
+
+void lua_error_path(lua_State *L, const char *path)
+{
+	if (lua_type(L, -1) == LUA_TSTRING)
+		restore_path(L, path);
+}
+
+int lua_traced(lua_State *L)
+{
+	lua_Debug ar;
+
+	if (lua_type(L, -1) != LUA_TSTRING) {
+		if (luaL_callmeta(L, -1, "__tostring") && lua_type(L, -1) == LUA_TSTRING)
+			lua_replace(L, -2);
+		else
+			lua_pushfstring(L, "the error is a %s", luaL_typename(L, -1));
+	}
+	for (int level = 1; lua_getstack(L, level, &ar); level++) {
+		if (lua_getinfo(L, "S", &ar) && ar.source[0] == '@')
+			restore_path(L, ar.source + 1);
+	}
+	if (!has_prefix(lua_tostring(L, -1))) {
+		push_where(L);
+		lua_insert(L, -2);
+		lua_concat(L, 2);
+	}
+	return 1;
+}
+
+void lua_only_at_start(lua_State *L, const char *word)
+{
+	if (lua_self(L)->loaded)
+		lua_fail(L, word, "only possible in the configuration file, not while running");
+}
+
+struct text *lua_out(lua_State *L)
+{
+	struct lua *l = lua_self(L);
+
+	return l->out ? l->out : &l->log_out;
+}
+
+void lua_flush_out(struct lua *l)
+{
+	char *line = l->log_out.p, *end;
+
+	if (!l->log_out.len)
+		return;
+	for (; line && *line; line = end) {
+		end = line + strcspn(line, "\n");
+		if (*end)
+			*end++ = 0;
+		log_info(LUA, "%s", line);
+	}
+	text_free(&l->log_out);
+}

@@ -1,0 +1,351 @@
+/* lua_message.c: the message under work as Lua sees it: DNSQuestion (dq) and DNSResponse (dr).
+ *
+ * Each state has one userdata of each; a call points it at its query and takes it back afterwards, so calling a Lua
+ * row allocates nothing for it.  Everything read from it is a copy, but dq.dh, which is a view that goes through the
+ * same pointer.  What a script keeps beyond its call raises an error. */
+#include "message.h"
+
+static const char OBJ_DQ[] = "DNSQuestion", OBJ_DR[] = "DNSResponse";
+
+struct dq *message_dq(lua_State *L, void *self)
+{
+	const struct lua_message *m = self;
+
+	if (!m->dq)
+		lua_fail(L, m->shown, "is no longer valid: it may only be used during the call that got it");
+	return m->dq;
+}
+
+uint8_t *lua_message_header(lua_State *L, struct lua_message *m)
+{
+	return message_dq(L, m)->msg;
+}
+
+/* ---- attributes ---- */
+static int get_qname(lua_State *L, void *self)
+{
+	const struct dq *dq = message_dq(L, self);
+	const struct question *q = dq->question;
+
+	value_push_wire(L, dq->ask_name && name_same(dq->ask_name, q->lower) ? dq->ask_name : q->lower, q->len);
+	return 1;
+}
+
+static int get_qtype(lua_State *L, void *self)
+{
+	lua_pushinteger(L, message_dq(L, self)->question->qtype);
+	return 1;
+}
+
+static int get_qclass(lua_State *L, void *self)
+{
+	lua_pushinteger(L, message_dq(L, self)->question->qclass);
+	return 1;
+}
+
+static int get_remote(lua_State *L, void *self)
+{
+	value_push_addr(L, message_dq(L, self)->remote);
+	return 1;
+}
+
+static int get_local(lua_State *L, void *self)
+{
+	value_push_addr(L, message_dq(L, self)->local);
+	return 1;
+}
+
+static int get_tcp(lua_State *L, void *self)
+{
+	lua_pushboolean(L, proto_stream(message_dq(L, self)->proto));
+	return 1;
+}
+
+static int get_opcode(lua_State *L, void *self)
+{
+	lua_pushinteger(L, (lua_Integer)dns_opcode(message_dq(L, self)->msg));
+	return 1;
+}
+
+static int get_size(lua_State *L, void *self)
+{
+	lua_pushnumber(L, (double)message_dq(L, self)->cap);
+	return 1;
+}
+
+static int get_dh(lua_State *L, void *self)
+{
+	message_dq(L, self);
+	value_push_header(L, NULL, self);
+	return 1;
+}
+
+/* whole takes a number of 0 … |max| from |v|. */
+static uint32_t whole(lua_State *L, const char *name, const struct arg *v, double max)
+{
+	double n = arg_num(v, -1);
+
+	if (!(n >= 0 && n <= max))
+		lua_fail(L, name, "expected a number from 0 to %.0f, got %s", max, arg_kind_name(v));
+	return (uint32_t)n;
+}
+
+static int get_rcode(lua_State *L, void *self)
+{
+	lua_pushinteger(L, (lua_Integer)dns_rcode(message_dq(L, self)->msg));
+	return 1;
+}
+
+/* An rcode above 15 has its upper part in the OPT of an answer of our own. */
+static void set_rcode(lua_State *L, void *self, const struct arg *v)
+{
+	struct dq *dq = message_dq(L, self);
+	uint32_t rcode = whole(L, "dq.rcode", v, 4095);
+
+	dns_set_flags(dq->msg, (dns_flags(dq->msg) & ~(unsigned)DNS_RCODE) | (rcode & DNS_RCODE));
+	dq->ext_rcode = (uint8_t)(rcode >> 4);
+}
+
+static int get_len(lua_State *L, void *self)
+{
+	lua_pushnumber(L, (double)message_dq(L, self)->len);
+	return 1;
+}
+
+static void set_len(lua_State *L, void *self, const struct arg *v)
+{
+	struct dq *dq = message_dq(L, self);
+	size_t len = whole(L, "dq.len", v, (double)dq->cap);
+
+	if (len < DNS_HEADER)
+		lua_fail(L, "dq.len", "a message has at least %d bytes", DNS_HEADER);
+	if (len > dq->len)
+		memset(dq->msg + dq->len, 0, len - dq->len);
+	dq->len = len;
+	dq_changed(dq);
+}
+
+static int get_pool(lua_State *L, void *self)
+{
+	lua_pushstring(L, message_dq(L, self)->pool);
+	return 1;
+}
+
+static void set_pool(lua_State *L, void *self, const struct arg *v)
+{
+	struct dq *dq = message_dq(L, self);
+	const char *name = arg_str(v, NULL);
+	const struct pool *pool = name && dq->conf ? conf_pool(dq->conf, name) : NULL;
+
+	if (!pool)
+		lua_fail(L, "dq.pool", "there is no pool '%s'", name ? name : arg_kind_name(v));
+	dq->pool = pool->name;
+}
+
+#define FLAG(name, expr, assign)                                                                                       \
+	static int get_##name(lua_State *L, void *self)                                                                \
+	{                                                                                                              \
+		const struct dq *dq = message_dq(L, self);                                                             \
+		lua_pushboolean(L, expr);                                                                              \
+		return 1;                                                                                              \
+	}                                                                                                              \
+	static void set_##name(lua_State *L, void *self, const struct arg *v)                                          \
+	{                                                                                                              \
+		struct dq *dq = message_dq(L, self);                                                                   \
+		bool on = arg_bool(v, false);                                                                          \
+		assign;                                                                                                \
+	}
+FLAG(skip_cache, dq->skip_cache, dq->skip_cache = on)
+FLAG(use_ecs, dq->use_ecs && !dq->no_ecs, (dq->use_ecs = on, dq->no_ecs = !on))
+FLAG(ecs_override, dq->ecs_override, dq->ecs_override = on)
+
+static bool is_v6(const struct dq *dq)
+{
+	return dq->remote && dq->remote->family == AF_INET6;
+}
+
+static int get_ecs_bits(lua_State *L, void *self)
+{
+	const struct dq *dq = message_dq(L, self);
+
+	lua_pushinteger(L, is_v6(dq) ? dq->ecs_bits6 : dq->ecs_bits4);
+	return 1;
+}
+
+static void set_ecs_bits(lua_State *L, void *self, const struct arg *v)
+{
+	struct dq *dq = message_dq(L, self);
+
+	if (is_v6(dq))
+		dq->ecs_bits6 = (uint8_t)whole(L, "dq.ecsPrefixLength", v, 128);
+	else
+		dq->ecs_bits4 = (uint8_t)whole(L, "dq.ecsPrefixLength", v, 32);
+}
+
+static int get_failure_ttl(lua_State *L, void *self)
+{
+	const struct dq *dq = message_dq(L, self);
+
+	if (dq->temp_failure_ttl < 0)
+		lua_pushnil(L);
+	else
+		lua_pushnumber(L, (double)dq->temp_failure_ttl);
+	return 1;
+}
+
+static void set_failure_ttl(lua_State *L, void *self, const struct arg *v)
+{
+	message_dq(L, self)->temp_failure_ttl = whole(L, "dq.tempFailureTTL", v, INT32_MAX);
+}
+
+/* Who the client is, for exported data: kept as tags of ours. */
+#define IDENTITY(name, word, key)                                                                                      \
+	static int get_##name(lua_State *L, void *self)                                                                \
+	{                                                                                                              \
+		const struct tag *tag = dq_tag(message_dq(L, self), key);                                              \
+		lua_pushlstring(L, tag ? tag->value : "", tag ? tag->value_len : 0);                                   \
+		return 1;                                                                                              \
+	}                                                                                                              \
+	static void set_##name(lua_State *L, void *self, const struct arg *v)                                          \
+	{                                                                                                              \
+		struct dq *dq = message_dq(L, self);                                                                   \
+		if (v->kind != ARG_STR)                                                                                \
+			lua_fail(L, word, "expected a string, got %s", arg_kind_name(v));                              \
+		if (dq_set_tag(dq, key, v->s.p, v->s.len) < 0)                                                         \
+			lua_fail(L, word, "out of memory");                                                            \
+	}
+IDENTITY(device_id, "dq.deviceID", "\1deviceID")
+IDENTITY(device_name, "dq.deviceName", "\1deviceName")
+IDENTITY(requestor_id, "dq.requestorID", "\1requestorID")
+
+static const struct attribute attributes[] = {
+	{"qname", get_qname, NULL},
+	{"qtype", get_qtype, NULL},
+	{"qclass", get_qclass, NULL},
+	{"remoteaddr", get_remote, NULL},
+	{"localaddr", get_local, NULL},
+	{"tcp", get_tcp, NULL},
+	{"opcode", get_opcode, NULL},
+	{"rcode", get_rcode, set_rcode},
+	{"len", get_len, set_len},
+	{"size", get_size, NULL},
+	{"dh", get_dh, NULL},
+	{"pool", get_pool, set_pool},
+	{"skipCache", get_skip_cache, set_skip_cache},
+	{"useECS", get_use_ecs, set_use_ecs},
+	{"ecsOverride", get_ecs_override, set_ecs_override},
+	{"ecsPrefixLength", get_ecs_bits, set_ecs_bits},
+	{"tempFailureTTL", get_failure_ttl, set_failure_ttl},
+	{"deviceID", get_device_id, set_device_id},
+	{"deviceName", get_device_name, set_device_name},
+	{"requestorID", get_requestor_id, set_requestor_id},
+	{NULL, NULL, NULL},
+};
+
+/* ---- methods: what both have, then what only one has ---- */
+#define COMMON_METHODS                                                                                                 \
+	{"getHeader", "", message_get_header},                                                                         \
+	{"setHeader", "header:any", message_set_header},                                                               \
+	{"getContent", "", message_get_content},                                                                       \
+	{"setContent", "bytes:str", message_set_content},                                                              \
+	{"getDO", "", message_get_do},                                                                                 \
+	{"getEDNSOptions", "", message_get_options},                                                                   \
+	{"setEDNSOption", "code:uint data:str", message_set_option},                                                   \
+	{"getElapsedUs", "", message_get_elapsed},                                                                     \
+	{"getIncomingInterface", "", message_get_interface},                                                           \
+	{"getProtocol", "", message_get_protocol},                                                                     \
+	{"getQueryTime", "", message_get_time},                                                                        \
+	{"getTag", "name:str", message_get_tag},                                                                       \
+	{"setTag", "name:str value:str", message_set_tag},                                                             \
+	{"unsetTag", "name:str", message_unset_tag},                                                                   \
+	{"getTagArray", "", message_get_tags},                                                                         \
+	{"setTagArray", "tags:table", message_set_tags},                                                               \
+	{"getTrailingData", "", message_get_trailing},                                                                 \
+	{"setTrailingData", "bytes:str", message_set_trailing},                                                        \
+	{"changeName", "name:name", message_change_name},                                                              \
+	{"setExtendedDNSError", "code:uint text:str? clear:bool?", message_set_ede},                                   \
+	{"getHTTPHeaders", "", message_empty_table},                                                                   \
+	{"getHTTPHost", "", message_empty_string},                                                                     \
+	{"getHTTPPath", "", message_empty_string},                                                                     \
+	{"getHTTPQueryString", "", message_empty_string},                                                              \
+	{"getHTTPScheme", "", message_empty_string},                                                                   \
+	{"getServerNameIndication", "", message_empty_string},                                                         \
+	{"getProxyProtocolValues", "", message_empty_table},                                                           \
+	{"getTraceID", "", message_nothing},                                                                           \
+	{"getSpanID", "", message_nothing},                                                                            \
+	{"setProxyProtocolValues", "values:any", message_no_proxy_values},                                             \
+	{"addProxyProtocolValue", "type:any value:any?", message_no_proxy_value},                                      \
+	{"sendTrap", "reason:any?", message_no_trap},                                                                  \
+	{"setMetaKey", "key:any values:any?", message_no_meta},                                                        \
+	{"suspend", "asyncID:any? queryID:any? timeoutMS:any?", message_no_suspend}
+
+static const struct method dq_methods[] = {
+	COMMON_METHODS,
+	{"setHTTPResponse", "status:any? body:any? contentType:any?", message_no_http},
+	{"setNegativeAndAdditionalSOA",
+		"nxd:bool zone:name ttl:uint mname:name rname:name serial:uint refresh:uint retry:uint expire:uint "
+		"minimum:uint",
+		message_set_negative},
+	{"setRestartable", "", message_set_restartable},
+	{"spoof", "data:any typeForAny:qtype? ttl:uint?", message_spoof},
+	{NULL, NULL, NULL},
+};
+
+static const struct method dr_methods[] = {
+	COMMON_METHODS,
+	{"editTTLs", "function:func", message_edit_ttls},
+	{"restart", "", message_restart},
+	{"getSelectedBackend", "", message_get_backend},
+	{"getStaleCacheHit", "", message_get_stale},
+	{"getRestartCount", "", message_get_restarts},
+	{NULL, NULL, NULL},
+};
+
+const struct class class_dq = {OBJ_DQ, "DNSQuestion", dq_methods, attributes, mem_free, NULL, NULL, NULL};
+const struct class class_dr = {OBJ_DR, "DNSResponse", dr_methods, attributes, mem_free, NULL, NULL, NULL};
+
+/* ---- one userdata per state and kind; the key in the registry is the address of its type's name ---- */
+static struct lua_message *find(lua_State *L, const char *type)
+{
+	lua_pushlightuserdata(L, (void *)(uintptr_t)type);
+	lua_rawget(L, LUA_REGISTRYINDEX);
+	return lua_to_obj(L, -1, type);
+}
+
+static void make(lua_State *L, const struct class *class)
+{
+	struct lua_message *m = mem_zalloc(sizeof(*m));
+
+	if (m)
+		m->shown = class->shown;
+	lua_pushlightuserdata(L, (void *)(uintptr_t)class->type);
+	lua_push_obj(L, class, m);
+	lua_rawset(L, LUA_REGISTRYINDEX);
+}
+
+void lua_message_prepare(lua_State *L)
+{
+	bool there = find(L, OBJ_DR) != NULL; /* the last one made */
+
+	lua_pop(L, 1);
+	if (there)
+		return;
+	lua_class(L, &class_option);
+	make(L, &class_dq);
+	make(L, &class_dr);
+}
+
+void lua_message_push(lua_State *L, struct dq *dq)
+{
+	struct lua_message *m = find(L, dq->is_response ? OBJ_DR : OBJ_DQ);
+
+	must(m);
+	m->dq = dq;
+}
+
+void lua_message_done(lua_State *L)
+{
+	find(L, OBJ_DQ)->dq = NULL;
+	find(L, OBJ_DR)->dq = NULL;
+	lua_pop(L, 2);
+}

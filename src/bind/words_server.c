@@ -1,0 +1,462 @@
+/* words_server.c: backends: newServer(), getServer(), showServers() and what a server object can do. */
+#include "log.h"
+#include "lua_priv.h"
+#include <stdio.h>
+
+#define WORD(name) \
+	static int name(lua_State *L, const struct word *w UNUSED, const struct arg *argv UNUSED, size_t argc UNUSED)
+#define METHOD(name) static int name(lua_State *L, void *self, const struct arg *argv UNUSED, size_t argc UNUSED)
+#define ATTRIBUTE(name) static int name(lua_State *L, void *self)
+
+static void push_server(lua_State *L, struct server *s)
+{
+	lua_push_obj(L, &class_server, server_ref(s));
+}
+
+/* ---- newServer ---- */
+
+struct here {
+	lua_State *L;
+	const char *word;
+};
+
+static void unknown_option(void *ctx, const char *key)
+{
+	const struct here *here = ctx;
+
+	lua_warn_at(here->L, here->word, "option '%s' is not known or not supported: ignored", key);
+}
+
+static int bad_option(lua_State *L, const char *word, struct server_conf *sc, const char *error)
+{
+	fields_free(server_fields, server_field_count, sc);
+	return lua_fail(L, word, "%s", error);
+}
+
+static int no_server(lua_State *L, const char *word, const char *error)
+{
+	struct text where = {NULL, 0, 0, false};
+
+	lua_where(L, &where);
+	log_error(SETUP, "%s%s: %s", text_str(&where), word, error);
+	if (lua_self(L)->out)
+		text_addf(lua_self(L)->out, "%s: %s\n", word, error);
+	text_free(&where);
+	lua_pushnil(L);
+	return 1;
+}
+
+WORD(new_server)
+{
+	struct server_conf sc = {.address = NULL};
+	struct arg given = argv[0], pair = {.kind = ARG_TABLE};
+	struct arg_pair address = {"address", given};
+	struct here here = {L, w->name};
+	const char *error = "out of memory";
+	struct conf *draft = lua_draft(L);
+	struct server *s;
+
+	if (given.kind == ARG_STR || given.kind == ARG_NUM) {
+		pair.t.pair = &address;
+		pair.t.pairs = 1;
+		given = pair;
+	}
+	if (given.kind != ARG_TABLE)
+		return lua_fail(L, w->name, "argument 1 (server): got %s, expected an address or a table",
+			arg_kind_name(&argv[0]));
+	if (!arg_get(&given, "address"))
+		return lua_fail(L, w->name, "the table has no 'address'");
+	if (field_defaults(server_fields, server_field_count, &sc) < 0)
+		return lua_fail(L, w->name, "out of memory");
+	if (fields_apply(server_fields, server_field_count, &sc, &given, unknown_option, &here, &error) < 0)
+		return bad_option(L, w->name, &sc, error);
+	if (arg_given(&argv[1]))
+		sc.qps = argv[1].n;
+	s = server_new(&sc, &lua_self(L)->rng, &error);
+	if (!s)
+		return no_server(L, w->name, error);
+	push_server(L, s);
+	if (conf_add_server(draft, s) < 0) {
+		server_free(&s);
+		return lua_fail(L, w->name, "out of memory");
+	}
+	return 1;
+}
+
+WORD(get_server)
+{
+	push_server(L, argv[0].o.p);
+	return 1;
+}
+
+WORD(get_servers)
+{
+	const struct conf *c = lua_conf(L);
+
+	lua_createtable(L, (int)c->nservers, 0);
+	for (size_t i = 0; i < c->nservers; i++) {
+		push_server(L, c->servers[i]);
+		lua_rawseti(L, -2, (int)i + 1);
+	}
+	return 1;
+}
+
+WORD(remove_server)
+{
+	if (conf_remove_server(lua_draft(L), argv[0].o.p) < 0)
+		lua_note(L, w->name, "no such server");
+	return 0;
+}
+
+WORD(show_servers)
+{
+	const struct arg *uuids = arg_given(&argv[0]) ? arg_get(&argv[0], "showUUIDs") : NULL;
+
+	conf_show_servers(lua_conf(L), lua_out(L), arg_bool(uuids, false));
+	return 0;
+}
+
+const struct word server_words[] = {
+	{"newServer", "server:any qps:num?", new_server, DOC("Adds a backend; an address or a table of options."),
+		DOC("newServer({address=\"192.0.2.53\", name=\"one\", weight=10})")},
+	{"getServer", "server:server", get_server, DOC("A backend by its index, from 0, or its UUID."),
+		DOC("newServer(\"192.0.2.1\") getServer(0)")},
+	{"getServers", "", get_servers, DOC("All backends, as a list."), DOC("getServers()")},
+	{"rmServer", "server:server", remove_server, DOC("Removes a backend from all pools."),
+		DOC("newServer(\"192.0.2.2\") rmServer(0)")},
+	{"showServers", "options:opts?", show_servers, DOC("Prints the backends; showUUIDs."),
+		DOC("showServers({showUUIDs=true})")},
+	{NULL, NULL, NULL, NULL, NULL},
+};
+
+/* ---- methods ---- */
+
+METHOD(add_pool)
+{
+	if (conf_pool_add(lua_draft(L), argv[0].s.p, self) < 0)
+		return lua_fail(L, "addPool", "out of memory");
+	return 0;
+}
+
+METHOD(remove_pool)
+{
+	if (conf_pool_remove(lua_draft(L), argv[0].s.p, self) < 0)
+		lua_note(L, "rmPool", "the server is not in the pool '%s'", argv[0].s.p);
+	return 0;
+}
+
+METHOD(set_up)
+{
+	(void)L;
+	server_set_up(self);
+	return 0;
+}
+
+METHOD(set_down)
+{
+	(void)L;
+	server_set_down(self);
+	return 0;
+}
+
+static int status_of(const struct arg *a)
+{
+	return arg_given(a) ? a->b : -1;
+}
+
+METHOD(set_auto)
+{
+	(void)L;
+	server_set_auto(self, server_health_mode(self), status_of(&argv[0])); /* up, down: the automatic mode before */
+	return 0;
+}
+
+METHOD(set_active_auto)
+{
+	(void)L;
+	server_set_auto(self, HEALTH_ACTIVE, status_of(&argv[0]));
+	return 0;
+}
+
+METHOD(set_lazy_auto)
+{
+	(void)L;
+	server_set_auto(self, HEALTH_LAZY, status_of(&argv[0]));
+	return 0;
+}
+
+METHOD(set_check_params)
+{
+	static const char *const keys[] = {"maxCheckFailures", "rise", "checkTimeout", "checkInterval"};
+	struct server *s = self;
+	const struct field *f;
+	const char *error = "";
+	size_t k;
+
+	for (size_t i = 0; i < argv[0].t.pairs; i++) {
+		const struct arg_pair *p = &argv[0].t.pair[i];
+
+		for (k = 0; k < LEN(keys) && strcmp(keys[k], p->key) != 0; k++)
+			;
+		f = k < LEN(keys) ? field_find(server_fields, server_field_count, keys[k]) : NULL;
+		if (!f)
+			lua_warn_at(L, "setHealthCheckParams", "unknown option '%s' ignored", p->key);
+		else if (field_set(f, &s->conf, &p->value, &error) < 0)
+			return lua_fail(L, "setHealthCheckParams", "%s", error);
+	}
+	return 0;
+}
+
+METHOD(set_validator)
+{
+	struct server *s = self;
+
+	s->conf.validator = lua_func_keep(L, 2);
+	return 0;
+}
+
+METHOD(set_qps)
+{
+	(void)L;
+	server_set_qps(self, argv[0].n);
+	return 0;
+}
+
+METHOD(is_up)
+{
+	lua_pushboolean(L, server_up(self));
+	return 1;
+}
+
+METHOD(get_name)
+{
+	const struct server *s = self;
+
+	lua_pushstring(L, s->conf.name ? s->conf.name : "");
+	return 1;
+}
+
+ATTRIBUTE(get_address)
+{
+	const struct server *s = self;
+	char buf[ADDR_TEXT];
+
+	lua_pushstring(L, s->addr.family ? addr_print(&s->addr, true, buf) : s->conf.address);
+	return 1;
+}
+
+ATTRIBUTE(get_name_addr)
+{
+	const struct server *s = self;
+
+	get_address(L, self);
+	if (!s->conf.name || !*s->conf.name)
+		return 1;
+	lua_pushfstring(L, "%s (%s)", s->conf.name, lua_tostring(L, -1));
+	return 1;
+}
+
+METHOD(name_with_addr)
+{
+	return get_name_addr(L, self);
+}
+
+METHOD(get_id)
+{
+	const struct server *s = self;
+
+	lua_pushstring(L, s->id);
+	return 1;
+}
+
+ATTRIBUTE(latency)
+{
+	struct server *s = self;
+	uint32_t udp = atomic_load(&s->latency_us), tcp = atomic_load(&s->tcp_latency_us);
+
+	lua_pushnumber(L, udp ? udp : tcp);
+	return 1;
+}
+
+METHOD(get_latency)
+{
+	return latency(L, self);
+}
+
+ATTRIBUTE(outstanding)
+{
+	struct server *s = self;
+
+	lua_pushnumber(L, atomic_load(&s->outstanding));
+	return 1;
+}
+
+METHOD(get_outstanding)
+{
+	return outstanding(L, self);
+}
+
+METHOD(get_drops)
+{
+	struct server *s = self;
+
+	lua_pushnumber(L, (lua_Number)atomic_load(&s->drops));
+	return 1;
+}
+
+METHOD(get_queries)
+{
+	struct server *s = self;
+
+	lua_pushnumber(L, (lua_Number)atomic_load(&s->queries));
+	return 1;
+}
+
+METHOD(get_health_mode)
+{
+	lua_pushstring(L, health_mode_name(server_health_mode(self)));
+	return 1;
+}
+
+METHOD(can_accept)
+{
+	const struct host *h = lua_self(L)->host;
+	bool enforce = arg_given(&argv[0]) ? argv[0].b : true;
+
+	lua_pushboolean(L, server_can_accept(self, enforce, h->now_ms ? h->now_ms(h->ctx) : 0));
+	return 1;
+}
+
+static const struct method methods[] = {
+	{"addPool", "pool:str", add_pool},
+	{"rmPool", "pool:str", remove_pool},
+	{"setUp", "", set_up},
+	{"setDown", "", set_down},
+	{"setAuto", "status:bool?", set_auto},
+	{"setActiveAuto", "status:bool?", set_active_auto},
+	{"setLazyAuto", "status:bool?", set_lazy_auto},
+	{"setHealthCheckParams", "options:opts", set_check_params},
+	{"setHealthCheckResponseValidator", "function:func", set_validator},
+	{"setQPS", "limit:num", set_qps},
+	{"isUp", "", is_up},
+	{"getName", "", get_name},
+	{"getNameWithAddr", "", name_with_addr},
+	{"toString", "", name_with_addr},
+	{"getID", "", get_id},
+	{"getLatency", "", get_latency},
+	{"getOutstanding", "", get_outstanding},
+	{"getDrops", "", get_drops},
+	{"getQueries", "", get_queries},
+	{"getHealthCheckMode", "", get_health_mode},
+	{"canAcceptQueries", "enforceQPS:bool?", can_accept},
+	{NULL, NULL, NULL},
+};
+
+/* ---- attributes ---- */
+
+ATTRIBUTE(attr_name)
+{
+	return get_name(L, self, NULL, 0);
+}
+
+static void attr_set_name(lua_State *L, void *self, const struct arg *value)
+{
+	struct server *s = self;
+	char *copy;
+
+	lua_only_at_start(L, "name"); /* other threads read it without a lock */
+	copy = mem_strdup(arg_str(value, ""));
+	if (!copy)
+		lua_fail(L, "name", "out of memory");
+	mem_free(s->conf.name);
+	s->conf.name = copy;
+}
+
+ATTRIBUTE(attr_up)
+{
+	lua_pushboolean(L, server_up(self));
+	return 1;
+}
+
+static void attr_set_up(lua_State *L, void *self, const struct arg *value)
+{
+	const struct arg status = {.kind = ARG_BOOL, .b = arg_bool(value, false)};
+
+	set_auto(L, self, &status, 1);
+}
+
+/* A whole number from 1 as the attributes order and weight take it. */
+static uint32_t attr_number(lua_State *L, const char *word, const struct arg *value)
+{
+	double n = arg_num(value, -1);
+
+	if (!(n >= 1 && n <= 2147483647.0) || n != (double)(uint32_t)n)
+		lua_fail(L, word, "expected a whole number from 1, got %s", arg_str(value, arg_kind_name(value)));
+	return (uint32_t)n;
+}
+
+ATTRIBUTE(attr_order)
+{
+	struct server *s = self;
+
+	lua_pushnumber(L, atomic_load(&s->order));
+	return 1;
+}
+
+static void attr_set_order(lua_State *L, void *self, const struct arg *value)
+{
+	struct server *s = self;
+
+	atomic_store(&s->order, attr_number(L, "order", value));
+	lua_draft(L); /* its pools are sorted again */
+}
+
+ATTRIBUTE(attr_weight)
+{
+	struct server *s = self;
+
+	lua_pushnumber(L, atomic_load(&s->weight));
+	return 1;
+}
+
+static void attr_set_weight(lua_State *L, void *self, const struct arg *value)
+{
+	if (server_set_weight(self, attr_number(L, "weight", value)) < 0)
+		lua_fail(L, "weight", "out of memory");
+}
+
+ATTRIBUTE(attr_qps)
+{
+	const struct server *s = self;
+
+	lua_pushnumber(L, s->qps.rate);
+	return 1;
+}
+
+static const struct attribute attributes[] = {
+	{"name", attr_name, attr_set_name},
+	{"upStatus", attr_up, attr_set_up},
+	{"order", attr_order, attr_set_order},
+	{"weight", attr_weight, attr_set_weight},
+	{"qps", attr_qps, NULL},
+	{"outstanding", outstanding, NULL},
+	{"latency", latency, NULL},
+	{"address", get_address, NULL},
+	{NULL, NULL, NULL},
+};
+
+static void free_server(void *self)
+{
+	struct server *s = self;
+
+	server_free(&s);
+}
+
+const struct class class_server = {
+	.type = OBJ_SERVER,
+	.shown = "Server",
+	.methods = methods,
+	.attributes = attributes,
+	.free = free_server,
+	.tostring = get_name_addr,
+};

@@ -1,0 +1,284 @@
+/* daemon.c: the process from its first socket to its last answer. */
+#include "daemon_priv.h"
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <sys/sysinfo.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { STACK = 256 << 10, BATCH = 64, BATCH_SMALL = 16, PARKED_MB_SHARE = 16 };
+
+static uint64_t monotonic_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000u + (uint64_t)ts.tv_nsec / 1000000u;
+}
+
+/* parked_max: waiting queries may take a sixteenth of the memory. */
+static unsigned parked_max(unsigned workers)
+{
+	struct sysinfo info;
+	uint64_t bytes = 64 << 20;
+
+	if (sysinfo(&info) == 0)
+		bytes = (uint64_t)info.totalram * info.mem_unit / PARKED_MB_SHARE;
+	bytes /= workers * QUERY_BLOCK;
+	return bytes > 1000000 ? 1000000 : bytes < 1000 ? 1000 : (unsigned)bytes;
+}
+
+static const struct edge_ops edge = {back_get};
+
+static int make_rings(struct worker *w, const struct settings *set, unsigned workers)
+{
+	struct core *core = &w->lane.core;
+	size_t entries = (set->ring_entries + workers - 1) / workers;
+
+	if (set->ring_queries && entries && !(core->query_ring = ring_new(entries, false)))
+		return -ENOMEM;
+	if (set->ring_responses && entries && !(core->reply_ring = ring_new(entries, true)))
+		return -ENOMEM;
+	return 0;
+}
+
+static int make_workers(struct daemon *d, const struct conf *c, const char **error_r)
+{
+	unsigned n = layout_workers(d->layout, c->set.workers, c->nservers), waiting = parked_max(n);
+	unsigned batch = layout_small(d->layout) ? BATCH_SMALL : BATCH;
+
+	if (c->set.udp_batch > 1)
+		batch = c->set.udp_batch;
+	d->workers = mem_zalloc(n * sizeof(*d->workers));
+	d->query_rings = mem_zalloc(n * sizeof(struct ring *));
+	d->reply_rings = mem_zalloc(n * sizeof(struct ring *));
+	d->counters = mem_zalloc(n * sizeof(struct counters *));
+	if (!d->workers || !d->query_rings || !d->reply_rings || !d->counters)
+		return error_set(error_r, "out of memory");
+	for (unsigned i = 0; i < n; i++) {
+		struct worker *w = &d->workers[i];
+		int err;
+
+		w->daemon = d;
+		d->nworkers = i + 1;
+		err = lane_init(&w->lane, i, batch, waiting, &edge, d->clients);
+		if (err == 0)
+			err = make_rings(w, &c->set, n);
+		if (err < 0)
+			return error_set(error_r, "worker %u: %s", i, strerror(-err));
+		d->query_rings[i] = w->lane.core.query_ring;
+		d->reply_rings[i] = w->lane.core.reply_ring;
+		d->counters[i] = &w->lane.counters;
+	}
+	return 0;
+}
+
+/* ---- health checks call back here ---- */
+static bool ask_question(void *ctx, const struct server *s, struct name *name, unsigned *qtype, unsigned *qclass)
+{
+	(void)ctx;
+	return bind_health_question(s, name, qtype, qclass);
+}
+
+static bool validate(void *ctx, const struct server *s, const uint8_t *msg, size_t len, bool *ok_r)
+{
+	(void)ctx;
+	return bind_health_validate(s, msg, len, ok_r);
+}
+
+static void changed(void *ctx, struct server *s, bool up)
+{
+	struct daemon *d = ctx;
+	struct conf *c = d->host.current(d);
+
+	if (up && s->conf.reconnect_on_up)
+		back_reconnect(&d->workers[0].lane, s);
+	bind_server_changed(c, s, up);
+	conf_free(&c);
+}
+
+/* ---- signals ---- */
+static void signal_ready(struct io *io, short what)
+{
+	struct daemon *d = container_of(io, struct daemon, signal_io);
+	struct signalfd_siginfo info;
+
+	(void)what;
+	while (read(d->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+		switch (info.ssi_signo) {
+		case SIGHUP:
+			daemon_reload(d);
+			break;
+		case SIGUSR1:
+			dump_stats(d);
+			break;
+		default:
+			if (d->stop) /* asked twice: at once */
+				d->workers[0].lane.loop.stop = true;
+			notify_stopping();
+			d->host.shutdown(d);
+			break;
+		}
+	}
+}
+
+/* ---- start ---- */
+static struct daemon *daemon_alloc(const struct options *o, const char *config)
+{
+	struct daemon *d = mem_zalloc(sizeof(*d));
+
+	if (!d)
+		return NULL;
+	d->magic = DAEMON_MAGIC;
+	d->options = o;
+	d->config = config;
+	d->signal_fd = -1;
+	d->started_ms = monotonic_ms();
+	pthread_mutex_init(&d->admin, NULL);
+	pthread_mutex_init(&d->lock, NULL);
+	daemon_host(d);
+	d->clients = clients_new();
+	if (!d->clients)
+		daemon_free(&d);
+	return d;
+}
+
+int daemon_check(const struct options *o, const char *config, const char **error_r)
+{
+	struct daemon *d = daemon_alloc(o, config);
+	struct conf *c;
+	int err;
+
+	if (!d)
+		return error_set(error_r, "out of memory");
+	d->host.check_only = true;
+	c = daemon_load(d, error_r);
+	err = c ? conf_freeze(c, error_r) : -EINVAL;
+	if (c)
+		conf_free(&c);
+	daemon_free(&d);
+	return err;
+}
+
+static int choose_layout(struct daemon *d, const struct conf *c, const char **error_r)
+{
+	d->layout = layout_default();
+	if (c->set.layout && c->set.layout[0])
+		d->layout = layout_find(c->set.layout);
+	return d->layout ? 0 : error_set(error_r, "setWorkerLayout: no layout '%s'", c->set.layout);
+}
+
+static int start_control(struct daemon *d, const char **error_r)
+{
+	const struct probe_hooks hooks = {d, ask_question, validate, changed};
+
+	d->probes = probes_new(&d->workers[0].lane, &hooks);
+	if (!d->probes)
+		return error_set(error_r, "out of memory");
+	d->signal_fd = process_signals();
+	if (d->signal_fd < 0)
+		return error_set(error_r, "signals: %s", strerror(-d->signal_fd));
+	io_init(&d->signal_io, &d->workers[0].lane.loop, d->signal_fd, signal_ready);
+	if (io_want(&d->signal_io, IO_READ) < 0)
+		return error_set(error_r, "out of memory");
+	tick_start(d);
+	return 0;
+}
+
+struct daemon *daemon_new(const struct options *o, const char *config, const char **error_r)
+{
+	struct daemon *d = daemon_alloc(o, config);
+	struct conf *c;
+
+	if (!d) {
+		error_set(error_r, "out of memory");
+		return NULL;
+	}
+	(void)process_limits();
+	c = daemon_load(d, error_r);
+	if (!c || conf_freeze(c, error_r) < 0 || choose_layout(d, c, error_r) < 0 ||
+		make_workers(d, c, error_r) < 0 || start_control(d, error_r) < 0) {
+		if (c)
+			conf_free(&c);
+		daemon_free(&d);
+		return NULL;
+	}
+	if (daemon_install(d, c, error_r) < 0 || process_drop(o, d->conf, error_r) < 0)
+		daemon_free(&d);
+	return d;
+}
+
+static void *worker_main(void *arg)
+{
+	struct worker *w = arg;
+
+	loop_run(&w->lane.loop);
+	return NULL;
+}
+
+static int start_threads(struct daemon *d)
+{
+	pthread_attr_t attr;
+	int err = 0;
+
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, STACK);
+	for (unsigned i = 1; i < d->nworkers && err == 0; i++) {
+		err = -pthread_create(&d->workers[i].thread, &attr, worker_main, &d->workers[i]);
+		d->workers[i].started = err == 0;
+	}
+	pthread_attr_destroy(&attr);
+	return err;
+}
+
+int daemon_run(struct daemon *d)
+{
+	int err = start_threads(d);
+
+	if (err < 0) {
+		log_error(WORKER, "no thread: %s", strerror(-err));
+		d->host.shutdown(d);
+	} else {
+		log_info(WORKER, "ready: layout %s, %u worker%s", layout_name(d->layout), d->nworkers,
+			d->nworkers == 1 ? "" : "s");
+		notify_ready();
+	}
+	loop_run(&d->workers[0].lane.loop);
+	for (unsigned i = 1; i < d->nworkers; i++)
+		if (d->workers[i].started)
+			pthread_join(d->workers[i].thread, NULL);
+	if (d->conf)
+		bind_exit(d->conf);
+	return err;
+}
+
+void daemon_free(struct daemon **p)
+{
+	struct daemon *d = *p;
+
+	*p = NULL;
+	if (!d)
+		return;
+	if (d->reloader_started)
+		pthread_join(d->reloader, NULL);
+	if (d->probes)
+		probes_free(&d->probes);
+	if (d->signal_fd >= 0) {
+		io_stop(&d->signal_io);
+		close(d->signal_fd);
+	}
+	for (unsigned i = 0; i < d->nworkers; i++)
+		lane_done(&d->workers[i].lane);
+	for (unsigned i = 0; i < d->nlisteners; i++)
+		listener_free(&d->listeners[i]);
+	if (d->conf)
+		conf_free(&d->conf);
+	clients_free(&d->clients);
+	mem_free(d->workers);
+	mem_free(d->query_rings);
+	mem_free(d->reply_rings);
+	mem_free(d->counters);
+	pthread_mutex_destroy(&d->admin);
+	pthread_mutex_destroy(&d->lock);
+	mem_free(d);
+}

@@ -1,0 +1,76 @@
+/* daemon_priv.h: what the files of daemon/ share. */
+#ifndef DAEMON_PRIV_H
+#define DAEMON_PRIV_H
+
+#include "worker.h"
+#include <pthread.h>
+
+enum { DAEMON_MAGIC = 0x6461656d, LISTENERS_MAX = 256, DRAIN_MS = 2000 };
+
+struct worker {
+	struct lane lane; /* first: edges find their worker by it */
+	struct daemon *daemon;
+	pthread_t thread;
+	bool started;
+	bool stopping;
+	struct wheel_node drain;
+	uint64_t drain_until_ms;
+};
+
+struct daemon {
+	uint32_t magic;
+	const struct options *options;
+	const char *config;
+	const struct layout *layout;
+	struct host host;
+	struct clients *clients;
+	unsigned nworkers;
+	struct worker *workers;
+	pthread_mutex_t admin;       /* one configuration change at a time */
+	pthread_mutex_t lock;        /* |conf| below */
+	struct conf *conf;           /* the running one */
+	struct listener *listeners[LISTENERS_MAX];
+	unsigned nlisteners;
+	struct probes *probes;
+	uint64_t started_ms;
+	int signal_fd;
+	struct io signal_io;
+	struct wheel_node tick;      /* maintenance, once a second */
+	uint64_t clean_ms, sweep_ms; /* last cache cleaning */
+	_Atomic bool reloading, reload_again, stop;
+	bool serving;                /* fronts read */
+	pthread_t reloader;
+	bool reloader_started;
+	/* views for bind/ */
+	struct ring **query_rings, **reply_rings;
+	const struct counters **counters;
+};
+
+/* listen.c */
+/* listen_open makes the listeners of |conf|: those that are the same are kept; others get sockets, |fds| of which
+ * are filled per worker.  0, or -EINVAL with |*error_r| and nothing changed. */
+struct listen_plan {
+	struct listener *listeners[LISTENERS_MAX];
+	bool fresh[LISTENERS_MAX];
+	int *fds[LISTENERS_MAX]; /* per worker, -1: none */
+	unsigned n;
+};
+int listen_open(struct daemon *, const struct conf *, struct listen_plan *, const char **error_r) WUNUSED;
+void listen_cancel(struct daemon *, struct listen_plan *);
+void listen_apply(struct daemon *, struct listen_plan *); /* starts fresh fronts, stops those not in the plan */
+void listen_show(const struct daemon *, struct text *);
+
+/* post.c */
+int post_conf(struct worker *, struct conf *); /* takes over the reference */
+int post_front(struct worker *, struct listener *, int fd); /* fd -1: stop it */
+int post_stop(struct worker *);
+/* reload.c */
+struct conf *daemon_load(struct daemon *, const char **error_r); /* file and command line, not frozen */
+int daemon_install(struct daemon *, struct conf *, const char **error_r); /* frozen; taken over; publishes it */
+void daemon_reload(struct daemon *);
+void daemon_host(struct daemon *); /* fills d->host */
+/* tick.c */
+void tick_start(struct daemon *);
+void dump_stats(struct daemon *);
+
+#endif

@@ -1,0 +1,172 @@
+/* listen.c: the listening sockets of a configuration, and their survival over a reload. */
+#include "daemon_priv.h"
+#include <unistd.h>
+
+static const struct front_ops *const do53[] = {&front_udp, &front_tcp};
+
+static struct listener *find(struct daemon *d, const struct front_ops *ops, const struct bind_conf *b,
+	const struct listen_plan *plan)
+{
+	for (unsigned i = 0; i < d->nlisteners; i++) {
+		bool taken = false;
+
+		for (unsigned k = 0; k < plan->n; k++)
+			taken |= plan->listeners[k] == d->listeners[i];
+		if (!taken && listener_same(d->listeners[i], ops, b))
+			return d->listeners[i];
+	}
+	return NULL;
+}
+
+static enum role role_of(const struct front_ops *ops)
+{
+	return ops->datagram ? ROLE_UDP_IN : ROLE_STREAM;
+}
+
+static unsigned workers_of(const struct daemon *d, enum role role)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < d->nworkers; i++)
+		n += layout_has(d->layout, role, i);
+	return n;
+}
+
+/* open_fds opens one socket for each worker that has the role. */
+static int open_fds(struct daemon *d, struct listener *l, int *fds, const char **error_r)
+{
+	for (unsigned i = 0; i < d->nworkers; i++) {
+		const char *why = "";
+		char text[ADDR_TEXT];
+
+		fds[i] = -1;
+		if (!layout_has(d->layout, role_of(l->ops), i))
+			continue;
+		fds[i] = l->ops->open(l, &why);
+		if (fds[i] >= 0)
+			continue;
+		error_set(error_r, "cannot listen on %s (%s): %s", addr_print(&l->conf.addr, true, text),
+			l->ops->name, why);
+		for (i++; i < d->nworkers; i++)
+			fds[i] = -1;
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int plan_one(struct daemon *d, const struct conf *c, const struct front_ops *ops, const struct bind_conf *b,
+	struct listen_plan *plan, const char **error_r)
+{
+	struct listener *l = find(d, ops, b, plan);
+	unsigned i = plan->n;
+
+	if (i == LISTENERS_MAX)
+		return error_set(error_r, "more than %d listening sockets", LISTENERS_MAX);
+	plan->fresh[i] = l == NULL;
+	plan->fds[i] = NULL;
+	if (l) {
+		plan->listeners[plan->n++] = listener_ref(l);
+		return 0;
+	}
+	l = listener_new(ops, b);
+	if (!l)
+		return error_set(error_r, "out of memory");
+	l->recv_buffer = c->set.udp_recv_buffer;
+	l->send_buffer = c->set.udp_send_buffer;
+	l->share_port = workers_of(d, role_of(ops)) > 1;
+	plan->listeners[i] = l;
+	plan->fds[i] = mem_alloc(d->nworkers * sizeof(int));
+	plan->n++;
+	if (!plan->fds[i])
+		return error_set(error_r, "out of memory");
+	return open_fds(d, l, plan->fds[i], error_r);
+}
+
+static int plan_bind(struct daemon *d, const struct conf *c, const struct bind_conf *b, struct listen_plan *plan,
+	const char **error_r)
+{
+	for (size_t k = 0; k < LEN(do53); k++) {
+		int err = plan_one(d, c, do53[k], b, plan, error_r);
+
+		for (size_t m = 0; err == 0 && m < b->more.n; m++) {
+			struct bind_conf other = *b;
+
+			other.more = (struct field_list){0};
+			if (addr_parse(&other.addr, b->more.v[m], 53) < 0)
+				return error_set(error_r, "additionalAddresses: expected an address, got '%s'",
+					b->more.v[m]);
+			err = plan_one(d, c, do53[k], &other, plan, error_r);
+		}
+		if (err < 0)
+			return err;
+	}
+	return 0;
+}
+
+void listen_cancel(struct daemon *d, struct listen_plan *plan)
+{
+	for (unsigned i = 0; i < plan->n; i++) {
+		for (unsigned w = 0; plan->fds[i] && w < d->nworkers; w++)
+			if (plan->fds[i][w] >= 0)
+				close(plan->fds[i][w]);
+		mem_free(plan->fds[i]);
+		listener_free(&plan->listeners[i]);
+	}
+	plan->n = 0;
+}
+
+int listen_open(struct daemon *d, const struct conf *c, struct listen_plan *plan, const char **error_r)
+{
+	plan->n = 0;
+	for (size_t i = 0; i < c->nbinds; i++) {
+		int err = plan_bind(d, c, &c->binds[i], plan, error_r);
+
+		if (err < 0) {
+			listen_cancel(d, plan);
+			return err;
+		}
+	}
+	return 0;
+}
+
+static bool planned(const struct listen_plan *plan, const struct listener *l)
+{
+	for (unsigned i = 0; i < plan->n; i++)
+		if (plan->listeners[i] == l)
+			return true;
+	return false;
+}
+
+void listen_apply(struct daemon *d, struct listen_plan *plan)
+{
+	for (unsigned i = 0; i < plan->n; i++) {
+		for (unsigned w = 0; plan->fresh[i] && w < d->nworkers; w++)
+			if (plan->fds[i][w] >= 0 &&
+				post_front(&d->workers[w], plan->listeners[i], plan->fds[i][w]) < 0)
+				close(plan->fds[i][w]);
+		mem_free(plan->fds[i]);
+		plan->fds[i] = NULL;
+	}
+	for (unsigned i = 0; i < d->nlisteners; i++) {
+		for (unsigned w = 0; !planned(plan, d->listeners[i]) && w < d->nworkers; w++)
+			if (post_front(&d->workers[w], d->listeners[i], -1) < 0)
+				log_warn(FRONT, "out of memory: a listening socket stays open");
+		listener_free(&d->listeners[i]);
+	}
+	memcpy(d->listeners, plan->listeners, plan->n * sizeof(plan->listeners[0]));
+	d->nlisteners = plan->n;
+}
+
+void listen_show(const struct daemon *d, struct text *out)
+{
+	text_add(out, "#   Address                                  Protocol   Queries    Responses  Connections\n");
+	for (unsigned i = 0; i < d->nlisteners; i++) {
+		const struct listener *l = d->listeners[i];
+		char text[ADDR_TEXT];
+
+		text_addf(out, "%-3u %-40s %-10s %-10llu %-10llu %u/%u\n", i, addr_print(&l->conf.addr, true, text),
+			l->ops->name, (unsigned long long)atomic_load(&l->queries),
+			(unsigned long long)atomic_load(&l->responses), atomic_load(&l->conns),
+			l->conf.max_connections);
+	}
+}

@@ -1,0 +1,228 @@
+/* options.c: the command line. */
+#include "worker.h"
+#include "registry.h"
+#include <getopt.h>
+#include <stdio.h>
+#include <unistd.h>
+
+enum { OPT_CHECK = 256, OPT_SUPERVISED, OPT_NO_SYSLOG, OPT_TIMESTAMPS, OPT_STRUCTURED, OPT_BACKEND };
+
+static const struct option longs[] = {
+	{"acl", required_argument, NULL, 'a'},
+	{"check-config", no_argument, NULL, OPT_CHECK},
+	{"client", optional_argument, NULL, 'c'},
+	{"config", required_argument, NULL, 'C'},
+	{"disable-syslog", no_argument, NULL, OPT_NO_SYSLOG},
+	{"execute", required_argument, NULL, 'e'},
+	{"gid", required_argument, NULL, 'g'},
+	{"help", no_argument, NULL, 'h'},
+	{"local", required_argument, NULL, 'l'},
+	{"log-timestamps", no_argument, NULL, OPT_TIMESTAMPS},
+	{"setkey", required_argument, NULL, 'k'},
+	{"structured-logging", required_argument, NULL, OPT_STRUCTURED},
+	{"structured-logging-backend", required_argument, NULL, OPT_BACKEND},
+	{"supervised", no_argument, NULL, OPT_SUPERVISED},
+	{"uid", required_argument, NULL, 'u'},
+	{"verbose", no_argument, NULL, 'v'},
+	{"version", no_argument, NULL, 'V'},
+	{NULL, 0, NULL, 0},
+};
+
+void options_help(void)
+{
+	puts("Usage: shrewd [OPTION...] [BACKEND...]\n"
+	     "A DNS proxy: takes queries, applies rules, answers from its cache or from backends.\n"
+	     "\n"
+	     "  -C, --config FILE        the configuration, in dnsdist's language\n"
+	     "      --check-config       read it, say whether it is right, exit\n"
+	     "  -l, --local ADDRESS      listen here (UDP and TCP) in place of the file's addresses; repeatable\n"
+	     "  -a, --acl NETMASK        who may ask, in place of the file's ACL; repeatable\n"
+	     "  -u, --uid USER           become this user once sockets are open\n"
+	     "  -g, --gid GROUP          become this group\n"
+	     "      --supervised         run in the foreground without a prompt (always so)\n"
+	     "  -v, --verbose            log more\n"
+	     "      --disable-syslog     log to standard output only\n"
+	     "      --log-timestamps     begin plain log lines with the time\n"
+	     "      --structured-logging true|false   key=\"value\" log lines (default true)\n"
+	     "      --structured-logging-backend NAME  default or json\n"
+	     "  -V, --version            version and features\n"
+	     "  -h, --help               this text\n"
+	     "  -c, --client; -e, --execute COMMAND   need the console: not supported yet\n"
+	     "\n"
+	     "BACKEND: addresses of servers that are added to those of the file.\n"
+	     "Signals: TERM and INT end it (up to 2 s for answers under way), HUP reads the configuration again,\n"
+	     "USR1 writes all counters to the log.");
+}
+
+void options_version(void)
+{
+	printf("shrewd %s\nEnabled features:", registry_version);
+	for (const struct feature *f = registry_features; f->name; f++)
+		if (f->on)
+			printf(" %s", f->name + strlen("FEATURE_"));
+	printf("\nDisabled features:");
+	for (const struct feature *f = registry_features; f->name; f++)
+		if (!f->on)
+			printf(" %s", f->name + strlen("FEATURE_"));
+	putchar('\n');
+}
+
+static int add(const char **list, unsigned *n, const char *what, const char *value)
+{
+	if (*n == OPTION_LIST) {
+		fprintf(stderr, "shrewd: more than %d times %s\n", OPTION_LIST, what);
+		return -EINVAL;
+	}
+	list[(*n)++] = value;
+	return 0;
+}
+
+static int take(struct options *o, int opt)
+{
+	switch (opt) {
+	case 'a':
+		return add(o->acl, &o->acls, "--acl", optarg);
+	case 'l':
+		return add(o->local, &o->locals, "--local", optarg);
+	case 'C':
+		o->config = optarg;
+		return 0;
+	case 'u':
+		o->uid = optarg;
+		return 0;
+	case 'g':
+		o->gid = optarg;
+		return 0;
+	case 'v':
+		o->verbose = true;
+		return 0;
+	case 'V':
+		o->version = true;
+		return 0;
+	case 'h':
+		o->help = true;
+		return 0;
+	case 'c':
+		o->unsupported = "--client";
+		return 0;
+	case 'e':
+		o->unsupported = "--execute";
+		return 0;
+	case 'k':
+		return 0;
+	case OPT_CHECK:
+		o->check = true;
+		return 0;
+	case OPT_SUPERVISED:
+		o->supervised = true;
+		return 0;
+	case OPT_NO_SYSLOG:
+		o->no_syslog = true;
+		return 0;
+	case OPT_TIMESTAMPS:
+		o->timestamps = true;
+		return 0;
+	case OPT_STRUCTURED:
+		if (strcmp(optarg, "true") != 0 && strcmp(optarg, "false") != 0) {
+			fprintf(stderr, "shrewd: --structured-logging: expected true or false, got '%s'\n", optarg);
+			return -EINVAL;
+		}
+		o->plain_log = strcmp(optarg, "false") == 0;
+		return 0;
+	case OPT_BACKEND:
+		if (strcmp(optarg, "default") != 0 && strcmp(optarg, "json") != 0) {
+			fprintf(stderr, "shrewd: --structured-logging-backend: expected default or json, got '%s'\n",
+				optarg);
+			return -EINVAL;
+		}
+		o->log_backend = optarg;
+		return 0;
+	default:
+		fputs("Try 'shrewd --help'.\n", stderr);
+		return -EINVAL;
+	}
+}
+
+int options_parse(struct options *o, int argc, char **argv)
+{
+	int opt, err;
+
+	memset(o, 0, sizeof(*o));
+	while ((opt = getopt_long(argc, argv, "a:c::C:e:g:hk:l:u:vV", longs, NULL)) != -1) {
+		err = take(o, opt);
+		if (err < 0)
+			return err;
+	}
+	for (; optind < argc; optind++) {
+		err = add(o->backend, &o->backends, "a backend", argv[optind]);
+		if (err < 0)
+			return err;
+	}
+	return 0;
+}
+
+const char *options_find_config(const struct options *o)
+{
+	const char *const usual[] = {registry_config, "/etc/shrewd/shrewd.conf", "/etc/dnsdist/dnsdist.conf",
+		"/etc/dnsdist.conf"};
+
+	if (o->config)
+		return o->config;
+	for (size_t i = 0; i < LEN(usual); i++)
+		if (access(usual[i], F_OK) == 0)
+			return usual[i];
+	return NULL;
+}
+
+static int apply_locals(const struct options *o, struct conf *c, const char **error_r)
+{
+	for (unsigned i = 0; i < o->locals; i++) {
+		struct bind_conf b = {.proto = PROTO_UDP, .enable_proxy = true};
+
+		if (addr_parse(&b.addr, o->local[i], 53) < 0)
+			return error_set(error_r, "--local: expected an address such as 127.0.0.1:53, got '%s'",
+				o->local[i]);
+		if (conf_add_bind(c, &b, i == 0) < 0)
+			return error_set(error_r, "--local: out of memory");
+	}
+	return 0;
+}
+
+static int apply_backends(const struct options *o, struct conf *c, const char **error_r)
+{
+	struct rng rng;
+
+	rng_init(&rng);
+	for (unsigned i = 0; i < o->backends; i++) {
+		struct server_conf sc;
+		struct server *s;
+
+		struct arg_pair address = {"address",
+			{.kind = ARG_STR, .s = {o->backend[i], strlen(o->backend[i])}}};
+		struct arg given = {.kind = ARG_TABLE, .t = {.pair = &address, .pairs = 1}};
+
+		memset(&sc, 0, sizeof(sc));
+		if (field_defaults(server_fields, server_field_count, &sc) < 0)
+			return error_set(error_r, "out of memory");
+		if (fields_apply(server_fields, server_field_count, &sc, &given, NULL, NULL, error_r) < 0)
+			return -EINVAL;
+		s = server_new(&sc, &rng, error_r);
+		if (!s)
+			return -EINVAL;
+		if (conf_add_server(c, s) < 0)
+			return error_set(error_r, "out of memory");
+	}
+	return 0;
+}
+
+int options_apply(const struct options *o, struct conf *c, const char **error_r)
+{
+	if (o->acls)
+		netset_clear(c->acl);
+	for (unsigned i = 0; i < o->acls; i++)
+		if (netset_add_text(c->acl, o->acl[i]) < 0)
+			return error_set(error_r, "--acl: expected a netmask such as 192.0.2.0/24, got '%s'", o->acl[i]);
+	if (apply_locals(o, c, error_r) < 0)
+		return -EINVAL;
+	return apply_backends(o, c, error_r);
+}

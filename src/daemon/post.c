@@ -1,0 +1,112 @@
+/* post.c: what the control worker tells the others: a configuration, a socket, the end. */
+#include "daemon_priv.h"
+#include <unistd.h>
+
+static struct worker *worker_of(void *lane)
+{
+	return container_of((struct lane *)lane, struct worker, lane);
+}
+
+/* ---- a configuration ---- */
+struct conf_letter {
+	struct letter letter;
+	struct conf *conf;
+};
+
+static void conf_open(struct letter *l, void *owner)
+{
+	struct conf_letter *c = container_of(l, struct conf_letter, letter);
+	struct worker *w = worker_of(owner);
+	struct daemon *d = w->daemon;
+
+	if (w->lane.index == 0 && d->probes &&
+		probes_set(d->probes, c->conf->servers, c->conf->nservers, c->conf->set.verbose_health) < 0)
+		log_warn(HEALTH, "out of memory: not every backend is checked");
+	if (core_set_conf(&w->lane.core, c->conf) < 0)
+		log_warn(WORKER, "out of memory: a worker keeps the old configuration");
+	mem_free(c);
+}
+
+int post_conf(struct worker *w, struct conf *conf)
+{
+	struct conf_letter *c = mem_alloc(sizeof(*c));
+
+	if (!c) {
+		conf_free(&conf);
+		return -ENOMEM;
+	}
+	c->letter.open = conf_open;
+	c->conf = conf;
+	return mailbox_post(&w->lane.mailbox, &c->letter, 0);
+}
+
+/* ---- a listening socket ---- */
+struct front_letter {
+	struct letter letter;
+	struct listener *listener;
+	int fd;
+};
+
+static void front_open(struct letter *l, void *owner)
+{
+	struct front_letter *f = container_of(l, struct front_letter, letter);
+	struct worker *w = worker_of(owner);
+
+	if (f->fd < 0)
+		front_stop(&w->lane, f->listener);
+	else if (w->stopping)
+		close(f->fd);
+	else if (front_start(&w->lane, f->listener, f->fd) < 0)
+		log_error(FRONT, "out of memory: a listening socket was closed");
+	listener_free(&f->listener);
+	mem_free(f);
+}
+
+int post_front(struct worker *w, struct listener *listener, int fd)
+{
+	struct front_letter *f = mem_alloc(sizeof(*f));
+
+	if (!f)
+		return -ENOMEM;
+	f->letter.open = front_open;
+	f->listener = listener_ref(listener);
+	f->fd = fd;
+	return mailbox_post(&w->lane.mailbox, &f->letter, 0);
+}
+
+/* ---- the end: accept nothing, let what is under way finish, then leave the loop ---- */
+static void drained(struct wheel_node *node, uint64_t now_ms)
+{
+	struct worker *w = container_of(node, struct worker, drain);
+
+	if (w->lane.core.parked == 0 || now_ms >= w->drain_until_ms)
+		w->lane.loop.stop = true;
+	else
+		wheel_arm(&w->lane.loop.wheel, node, now_ms + 10);
+}
+
+static void stop_open(struct letter *l, void *owner)
+{
+	struct worker *w = worker_of(owner);
+	struct lane *lane = &w->lane;
+
+	mem_free(l);
+	if (w->stopping)
+		return;
+	w->stopping = true;
+	while (lane->fronts)
+		front_stop(lane, lane->fronts->listener);
+	w->drain.fire = drained;
+	w->drain_until_ms = loop_ms(&lane->loop) + DRAIN_MS;
+	wheel_arm(&lane->loop.wheel, &w->drain, loop_ms(&lane->loop) + 1);
+}
+
+int post_stop(struct worker *w)
+{
+	struct letter *l = mem_alloc(sizeof(*l));
+
+	if (!l)
+		return -ENOMEM;
+	l->open = stop_open;
+	return mailbox_post(&w->lane.mailbox, l, 0);
+}

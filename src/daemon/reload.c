@@ -1,0 +1,189 @@
+/* reload.c: configurations read, installed and replaced while running.
+ *
+ * A reload runs on a thread of its own, so that no query waits for a large file; only the finished configuration is
+ * handed to the workers. */
+#include "daemon_priv.h"
+
+struct conf *daemon_load(struct daemon *d, const char **error_r)
+{
+	struct conf *c = d->config ? bind_load(d->config, NULL, &d->host, error_r) : conf_new(error_r);
+
+	if (c && options_apply(d->options, c, error_r) < 0)
+		conf_free(&c);
+	return c;
+}
+
+/* install makes |c| the running configuration and tells every worker. */
+static void install(struct daemon *d, struct conf *c)
+{
+	struct conf *old;
+
+	for (unsigned i = 0; i < d->nworkers; i++)
+		if (post_conf(&d->workers[i], conf_ref(c)) < 0)
+			log_warn(WORKER, "out of memory: a worker keeps the old configuration");
+	pthread_mutex_lock(&d->lock);
+	old = d->conf;
+	d->conf = c;
+	pthread_mutex_unlock(&d->lock);
+	if (old)
+		conf_free(&old);
+}
+
+int daemon_install(struct daemon *d, struct conf *c, const char **error_r)
+{
+	struct listen_plan *plan = mem_alloc(sizeof(*plan));
+	int err = plan ? listen_open(d, c, plan, error_r) : error_set(error_r, "out of memory");
+
+	if (err < 0) {
+		conf_free(&c);
+		mem_free(plan);
+		return err;
+	}
+	install(d, c);
+	listen_apply(d, plan);
+	mem_free(plan);
+	return 0;
+}
+
+static int reload(struct daemon *d, const char **error_r)
+{
+	struct conf *c = daemon_load(d, error_r);
+	int err;
+
+	if (!c)
+		return -EINVAL;
+	err = d->conf ? conf_inherit(c, d->conf) : 0;
+	if (err < 0)
+		error_set(error_r, "out of memory");
+	else
+		err = conf_freeze(c, error_r);
+	if (err < 0) {
+		conf_free(&c);
+		return err;
+	}
+	return daemon_install(d, c, error_r);
+}
+
+static void *reload_thread(void *arg)
+{
+	struct daemon *d = arg;
+	const char *error = "";
+
+	do {
+		d->reload_again = false;
+		pthread_mutex_lock(&d->admin);
+		if (reload(d, &error) < 0)
+			log_error(SETUP, "%s; the old configuration stays", error);
+		else
+			log_info(SETUP, "configuration %s loaded", d->config ? d->config : "");
+		pthread_mutex_unlock(&d->admin);
+	} while (d->reload_again);
+	mem_trim();
+	d->reloading = false;
+	return NULL;
+}
+
+void daemon_reload(struct daemon *d)
+{
+	pthread_attr_t attr;
+
+	d->reload_again = true;
+	if (atomic_exchange(&d->reloading, true))
+		return; /* the running one begins anew when it is done */
+	if (d->reloader_started)
+		pthread_join(d->reloader, NULL);
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, 1 << 20);
+	d->reloader_started = pthread_create(&d->reloader, &attr, reload_thread, d) == 0;
+	pthread_attr_destroy(&attr);
+	if (!d->reloader_started) {
+		d->reloading = false;
+		log_error(SETUP, "no thread for the reload; the old configuration stays");
+	}
+}
+
+/* ---- what Lua code may ask ---- */
+static struct conf *host_current(void *ctx)
+{
+	struct daemon *d = ctx;
+	struct conf *c;
+
+	pthread_mutex_lock(&d->lock);
+	c = d->conf ? conf_ref(d->conf) : NULL;
+	pthread_mutex_unlock(&d->lock);
+	return c;
+}
+
+static int host_publish(void *ctx, struct conf *c, const char **error_r)
+{
+	(void)error_r;
+	install(ctx, c);
+	return 0;
+}
+
+static void host_rings(void *ctx, struct rings *r)
+{
+	struct daemon *d = ctx;
+
+	r->query = d->query_rings;
+	r->response = d->reply_rings;
+	r->n = d->nworkers;
+	r->now_ms = d->workers[0].lane.loop.wall_ms;
+}
+
+static size_t host_counters(void *ctx, const struct counters *const **of_r)
+{
+	struct daemon *d = ctx;
+
+	*of_r = d->counters;
+	return d->nworkers;
+}
+
+static uint64_t host_started(void *ctx)
+{
+	return ((struct daemon *)ctx)->started_ms;
+}
+
+static uint64_t host_now(void *ctx)
+{
+	struct daemon *d = ctx;
+
+	return loop_ms(&d->workers[0].lane.loop);
+}
+
+static void host_binds(void *ctx, struct text *out)
+{
+	listen_show(ctx, out);
+}
+
+static void host_tcp(void *ctx, struct text *out)
+{
+	struct daemon *d = ctx;
+
+	for (unsigned i = 0; i < d->nworkers; i++)
+		text_addf(out, "worker %u: %u clients connected, %u queries waiting\n", i, d->workers[i].lane.conns,
+			d->workers[i].lane.core.parked);
+}
+
+static void host_shutdown(void *ctx)
+{
+	struct daemon *d = ctx;
+
+	d->stop = true;
+	for (unsigned i = 0; i < d->nworkers; i++)
+		(void)post_stop(&d->workers[i]);
+}
+
+void daemon_host(struct daemon *d)
+{
+	d->host.ctx = d;
+	d->host.current = host_current;
+	d->host.publish = host_publish;
+	d->host.rings = host_rings;
+	d->host.counters = host_counters;
+	d->host.started_ms = host_started;
+	d->host.now_ms = host_now;
+	d->host.show_binds = host_binds;
+	d->host.show_tcp = host_tcp;
+	d->host.shutdown = host_shutdown;
+}

@@ -1,0 +1,73 @@
+/* tick.c: what worker 0 does once a second: Lua's maintenance, cache cleaning, rates, tidying. */
+#include "daemon_priv.h"
+
+enum { TICK_MS = 1000, SWEEP_MS = 10000 };
+
+/* seen: was this cache cleaned already for an earlier pool? */
+static bool seen(const struct conf *c, size_t upto)
+{
+	for (size_t i = 0; i < upto; i++)
+		if (c->pools[i]->cache == c->pools[upto]->cache)
+			return true;
+	return false;
+}
+
+static void clean_caches(const struct conf *c, uint64_t now_ms)
+{
+	for (size_t i = 0; i < c->npools; i++) {
+		const struct pool *p = c->pools[i];
+		unsigned keep_s = c->set.stale_s;
+
+		if (!p->cache || seen(c, i))
+			continue;
+		if (cache_options(p->cache)->keep_stale_data && p->n && !pool_available(p))
+			continue; /* all its servers are down: nothing is removed */
+		cache_clean(p->cache, now_ms, c->set.cache_clean_percent, keep_s);
+	}
+}
+
+static void tick(struct wheel_node *node, uint64_t now_ms)
+{
+	struct daemon *d = container_of(node, struct daemon, tick);
+	struct lane *lane = &d->workers[0].lane;
+	struct conf *c = d->host.current(d);
+
+	wheel_arm(&lane->loop.wheel, node, now_ms + TICK_MS);
+	bind_maintenance(c);
+	for (size_t i = 0; i < c->nservers; i++)
+		server_rates(c->servers[i], now_ms);
+	if (now_ms - d->clean_ms >= 1000ull * c->set.cache_clean_s) {
+		d->clean_ms = now_ms;
+		clean_caches(c, now_ms);
+	}
+	if (now_ms - d->sweep_ms >= SWEEP_MS) {
+		d->sweep_ms = now_ms;
+		clients_clean(d->clients, now_ms);
+	}
+	conf_free(&c);
+}
+
+void tick_start(struct daemon *d)
+{
+	struct lane *lane = &d->workers[0].lane;
+
+	d->clean_ms = d->sweep_ms = loop_ms(&lane->loop);
+	d->tick.fire = tick;
+	wheel_arm(&lane->loop.wheel, &d->tick, loop_ms(&lane->loop) + TICK_MS);
+}
+
+void dump_stats(struct daemon *d)
+{
+	struct stat_system *sys = mem_zalloc(sizeof(*sys));
+	struct text out = {0};
+	char *save = NULL;
+
+	if (!sys)
+		return;
+	stat_system_read(sys, d->started_ms, loop_ms(&d->workers[0].lane.loop));
+	stat_dump(&out, d->counters, d->nworkers, sys);
+	for (char *line = out.p ? strtok_r(out.p, "\n", &save) : NULL; line; line = strtok_r(NULL, "\n", &save))
+		log_info(STAT, "%s", line);
+	text_free(&out);
+	mem_free(sys);
+}

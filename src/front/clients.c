@@ -1,0 +1,186 @@
+/* clients.c: what one client may do: connections at once, connections per second, and bans.
+ *
+ * Shared by all workers under one lock; looked at only when a connection opens or closes and a limit is set or
+ * somebody is banned.  Clients are masked as the settings say; at most CLIENTS_MAX are remembered. */
+#include "front.h"
+#include <pthread.h>
+
+enum { CLIENTS_MAX = 100000 };
+
+struct who {
+	uint32_t conns;
+	uint32_t rate;          /* connections in this window */
+	uint64_t window_ms;     /* when it began */
+	uint64_t banned_ms;     /* until then */
+};
+
+struct clients {
+	pthread_mutex_t lock;
+	struct map *map;
+	_Atomic unsigned bans;  /* entries that may be banned */
+};
+
+struct clients *clients_new(void)
+{
+	struct clients *t = mem_zalloc(sizeof(*t));
+
+	if (!t)
+		return NULL;
+	t->map = map_new();
+	if (!t->map) {
+		mem_free(t);
+		return NULL;
+	}
+	pthread_mutex_init(&t->lock, NULL);
+	return t;
+}
+
+void clients_free(struct clients **p)
+{
+	struct clients *t = *p;
+	size_t pos = 0, len;
+	const void *key;
+	void *v;
+
+	*p = NULL;
+	if (!t)
+		return;
+	while (map_next(t->map, &pos, &key, &len, &v))
+		mem_free(v);
+	map_free(&t->map);
+	pthread_mutex_destroy(&t->lock);
+	mem_free(t);
+}
+
+/* key_of masks the address, and keeps the first bits of the port for clients behind one IPv4 address. */
+static struct addr key_of(const struct settings *set, const struct addr *a)
+{
+	struct addr k = *a;
+	unsigned drop = 16 - (set->tcp_mask4_port > 16 ? 16 : set->tcp_mask4_port);
+
+	k.scope = 0;
+	k.port = 0;
+	if (a->family == AF_INET6) {
+		addr_mask(&k, set->tcp_mask6);
+	} else {
+		addr_mask(&k, set->tcp_mask4);
+		if (set->tcp_mask4 == 32 && drop < 16)
+			k.port = (uint16_t)(a->port >> drop << drop);
+	}
+	return k;
+}
+
+static bool limited(const struct clients *t, const struct settings *set)
+{
+	return set->tcp_per_client || set->tcp_rate || atomic_load_explicit(&t->bans, memory_order_relaxed);
+}
+
+static struct who *find(struct clients *t, const struct addr *key, bool make)
+{
+	struct who *w = map_get(t->map, key, sizeof(*key));
+
+	if (w || !make || map_count(t->map) >= CLIENTS_MAX)
+		return w;
+	w = mem_zalloc(sizeof(*w));
+	if (w && map_set(t->map, key, sizeof(*key), w, NULL) < 0) {
+		mem_free(w);
+		w = NULL;
+	}
+	return w;
+}
+
+static enum reason enter(struct who *w, const struct settings *set, uint64_t now_ms)
+{
+	uint64_t window_ms = 60000ull * set->tcp_rate_interval_min;
+
+	if (w->banned_ms > now_ms)
+		return REASON_CONN_BANNED;
+	if (set->tcp_per_client && w->conns >= set->tcp_per_client)
+		return REASON_CONN_PER_CLIENT;
+	if (set->tcp_rate) {
+		if (now_ms - w->window_ms >= window_ms) {
+			w->window_ms = now_ms;
+			w->rate = 0;
+		}
+		if (++w->rate > (uint64_t)set->tcp_rate * 60 * set->tcp_rate_interval_min) {
+			w->banned_ms = now_ms + 1000ull * set->tcp_rate_ban_s;
+			return REASON_CONN_RATE;
+		}
+	}
+	w->conns++;
+	return REASON_NONE;
+}
+
+enum reason clients_enter(struct clients *t, const struct settings *set, const struct addr *a, uint64_t now_ms)
+{
+	struct addr key;
+	struct who *w;
+	enum reason why = REASON_NONE;
+
+	if (!limited(t, set))
+		return REASON_NONE;
+	key = key_of(set, a);
+	pthread_mutex_lock(&t->lock);
+	w = find(t, &key, set->tcp_per_client || set->tcp_rate);
+	if (w) {
+		why = enter(w, set, now_ms);
+		if (why == REASON_CONN_RATE)
+			atomic_fetch_add_explicit(&t->bans, 1, memory_order_relaxed);
+	}
+	pthread_mutex_unlock(&t->lock);
+	return why;
+}
+
+void clients_leave(struct clients *t, const struct settings *set, const struct addr *a)
+{
+	struct addr key;
+	struct who *w;
+
+	if (!limited(t, set))
+		return;
+	key = key_of(set, a);
+	pthread_mutex_lock(&t->lock);
+	w = find(t, &key, false);
+	if (w && w->conns)
+		w->conns--;
+	if (w && w->conns == 0 && w->banned_ms == 0 && !set->tcp_rate)
+		mem_free(map_del(t->map, &key, sizeof(key)));
+	pthread_mutex_unlock(&t->lock);
+}
+
+void clients_ban(struct clients *t, const struct settings *set, const struct addr *a, uint64_t until_ms)
+{
+	struct addr key = key_of(set, a);
+	struct who *w;
+
+	pthread_mutex_lock(&t->lock);
+	w = find(t, &key, true);
+	if (w) {
+		if (w->banned_ms == 0)
+			atomic_fetch_add_explicit(&t->bans, 1, memory_order_relaxed);
+		w->banned_ms = until_ms;
+	}
+	pthread_mutex_unlock(&t->lock);
+}
+
+void clients_clean(struct clients *t, uint64_t now_ms)
+{
+	size_t pos = 0, len;
+	const void *key;
+	void *v;
+	unsigned bans = 0;
+
+	pthread_mutex_lock(&t->lock);
+	while (map_next(t->map, &pos, &key, &len, &v)) {
+		struct who *w = v;
+
+		if (w->banned_ms > now_ms)
+			bans++;
+		else
+			w->banned_ms = 0;
+		if (w->conns == 0 && w->banned_ms == 0 && now_ms - w->window_ms > 3600000u)
+			mem_free(map_del(t->map, key, len));
+	}
+	atomic_store_explicit(&t->bans, bans, memory_order_relaxed);
+	pthread_mutex_unlock(&t->lock);
+}

@@ -1,0 +1,159 @@
+/* front_udp.c: plain DNS over UDP: a batch is read, each datagram runs, the answers leave in a batch. */
+#include "front.h"
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { ROUNDS = 4 }; /* batches in one turn, so that others get theirs */
+
+static int udp_open(struct listener *l, const char **error_r)
+{
+	struct sock_opts o = {
+		.bind = &l->conf.addr,
+		.interface = l->conf.interface,
+		.reuse_port = l->share_port || l->conf.reuse_port,
+		.pktinfo = addr_is_any(&l->conf.addr),
+		.recv_buffer = l->recv_buffer,
+		.send_buffer = l->send_buffer,
+	};
+	int fd = sock_udp(l->conf.addr.family, &o);
+
+	if (fd < 0)
+		*error_r = strerror(-fd);
+	return fd;
+}
+
+/* A query that waits keeps its front: its socket must be there when the answer comes. */
+static void udp_waits(struct client *c)
+{
+	struct front *f = c->front;
+
+	f->users++;
+}
+
+static void udp_leave(struct client *c)
+{
+	if (query_of(c)->parked)
+		front_release(c->front);
+}
+
+static void udp_answer(struct client *c, const uint8_t *msg, size_t len)
+{
+	struct front *f = c->front;
+	bool from = f->any && c->local.family && !c->inner;
+
+	if (f->fd >= 0) {
+		f->responses++;
+		dgram_send(f->lane->out, f->fd, c->inner ? &c->peer : &c->remote, from ? &c->local : NULL,
+			c->ifindex, msg, len);
+	}
+	udp_leave(c);
+}
+
+static void udp_drop(struct client *c, enum reason why)
+{
+	(void)why;
+	udp_leave(c);
+}
+
+static const struct client_ops udp_client = {udp_answer, udp_drop, udp_answer, udp_waits};
+
+/* unwrap takes the PROXY header off; 0, or -EBADMSG. */
+static int unwrap(struct front *f, struct client *c, struct dgram *d)
+{
+	struct proxy x;
+	ssize_t n = proxy_parse(&x, d->msg, d->len, core_conf(&f->lane->core)->set.proxy_max);
+
+	if (n <= 0)
+		return -EBADMSG;
+	d->msg += n;
+	d->len -= (size_t)n;
+	c->peer = c->remote;
+	if (!x.local) {
+		c->remote = x.source;
+		c->local = x.destination;
+	}
+	c->inner = true;
+	return 0;
+}
+
+static void one(struct front *f, struct dgram *d)
+{
+	struct core *core = &f->lane->core;
+	const struct conf *conf = core_conf(core);
+	struct client c = {
+		.ops = &udp_client,
+		.front = f,
+		.remote = d->from,
+		.local = f->local,
+		.ifindex = d->ifindex,
+		.proto = PROTO_UDP,
+	};
+
+	f->queries++;
+	if (d->from.port == 0 || d->from.family == 0)
+		return;
+	if (d->to.family) {
+		c.local = d->to;
+		c.local.port = f->local.port;
+	}
+	if (unlikely(d->truncated)) {
+		stat_reason(&f->lane->counters, REASON_QUERY_TOO_LARGE);
+		return;
+	}
+	if (f->listener->conf.enable_proxy && netset_size(conf->proxy_acl) &&
+		netset_match(conf->proxy_acl, &d->from) && unwrap(f, &c, d) < 0) {
+		stat_reason(&f->lane->counters, REASON_PROXY_HEADER);
+		return;
+	}
+	query_start(core, &c, d->msg, d->len);
+}
+
+/* tell moves this front's counts to the listener's, which all workers share. */
+static void tell(struct front *f)
+{
+	atomic_fetch_add_explicit(&f->listener->queries, f->queries, memory_order_relaxed);
+	atomic_fetch_add_explicit(&f->listener->responses, f->responses, memory_order_relaxed);
+	f->queries = f->responses = 0;
+}
+
+static void udp_ready(struct io *io, short what)
+{
+	struct front *f = container_of(io, struct front, io);
+	struct lane *lane = f->lane;
+
+	(void)what;
+	for (unsigned round = 0; round < ROUNDS; round++) {
+		int n = dgram_read(lane->in, f->fd, true);
+
+		if (n <= 0)
+			break;
+		for (int i = 0; i < n; i++) {
+			struct dgram d;
+
+			dgram_get(lane->in, (unsigned)i, &d);
+			if (!atomic_load_explicit(&f->listener->muted, memory_order_relaxed))
+				one(f, &d);
+		}
+		dgram_flush(lane->out);
+		if ((unsigned)n < dgram_batch(lane->in))
+			break;
+	}
+	tell(f);
+}
+
+static int udp_start(struct front *f)
+{
+	io_init(&f->io, &f->lane->loop, f->fd, udp_ready);
+	return io_want(&f->io, IO_READ);
+}
+
+static void udp_stop(struct front *f)
+{
+	io_stop(&f->io);
+	tell(f);
+	dgram_forget(f->lane->out, f->fd);
+	close(f->fd);
+	f->fd = -1;
+}
+
+const struct front_ops front_udp = {"UDP", PROTO_UDP, true, udp_open, udp_start, udp_stop};

@@ -1,0 +1,322 @@
+/* dgram.c: datagrams in batches: one recvmmsg per wake-up, one sendmmsg per socket.
+ *
+ * One batch of each direction per worker, shared by all its sockets: a turn reads, runs what it read, and sends. */
+#include "net.h"
+#include "mem.h"
+#include <netinet/in.h>
+
+enum { CONTROL = CMSG_SPACE(sizeof(struct in6_pktinfo)), OUT_BYTES = 128 << 10 };
+
+union sock {
+	struct sockaddr sa;
+	struct sockaddr_in in;
+	struct sockaddr_in6 in6;
+};
+
+struct dgram_in {
+	unsigned batch, dirty; /* dirty: headers that the kernel wrote to */
+	bool pktinfo, from;
+	uint8_t *bytes;        /* batch × DGRAM_MAX; pages are touched as datagrams come */
+	struct mmsghdr *hdr;
+	struct iovec *iov;
+	union sock *peer;
+	uint8_t (*control)[CONTROL];
+};
+
+struct dgram_in *dgram_in_new(unsigned batch, bool pktinfo)
+{
+	struct dgram_in *in = mem_zalloc(sizeof(*in));
+
+	if (!in)
+		return NULL;
+	in->batch = in->dirty = batch;
+	in->pktinfo = pktinfo;
+	in->bytes = mem_alloc((size_t)batch * DGRAM_MAX);
+	in->hdr = mem_zalloc(batch * sizeof(*in->hdr));
+	in->iov = mem_zalloc(batch * sizeof(*in->iov));
+	in->peer = mem_zalloc(batch * sizeof(*in->peer));
+	in->control = pktinfo ? mem_zalloc(batch * sizeof(*in->control)) : NULL;
+	if (!in->bytes || !in->hdr || !in->iov || !in->peer || (pktinfo && !in->control)) {
+		dgram_in_free(&in);
+		return NULL;
+	}
+	for (unsigned i = 0; i < batch; i++) {
+		in->iov[i] = (struct iovec){in->bytes + (size_t)i * DGRAM_MAX, DGRAM_MAX};
+		in->hdr[i].msg_hdr.msg_iov = &in->iov[i];
+		in->hdr[i].msg_hdr.msg_iovlen = 1;
+	}
+	return in;
+}
+
+void dgram_in_free(struct dgram_in **p)
+{
+	struct dgram_in *in = *p;
+
+	*p = NULL;
+	if (!in)
+		return;
+	mem_free(in->bytes);
+	mem_free(in->hdr);
+	mem_free(in->iov);
+	mem_free(in->peer);
+	mem_free(in->control);
+	mem_free(in);
+}
+
+unsigned dgram_batch(const struct dgram_in *in)
+{
+	return in->batch;
+}
+
+/* rearm puts back what the kernel changes: lengths of names and control data. */
+static void rearm(struct dgram_in *in, bool want_from)
+{
+	if (want_from != in->from) {
+		in->from = want_from;
+		in->dirty = in->batch;
+	}
+	for (unsigned i = 0; i < in->dirty; i++) {
+		struct msghdr *h = &in->hdr[i].msg_hdr;
+
+		h->msg_name = want_from ? &in->peer[i] : NULL;
+		h->msg_namelen = want_from ? sizeof(in->peer[i]) : 0;
+		h->msg_control = want_from && in->pktinfo ? in->control[i] : NULL;
+		h->msg_controllen = want_from && in->pktinfo ? CONTROL : 0;
+	}
+	in->dirty = 0;
+}
+
+int dgram_read(struct dgram_in *in, int fd, bool want_from)
+{
+	int n;
+
+	rearm(in, want_from);
+	do
+		n = recvmmsg(fd, in->hdr, in->batch, MSG_DONTWAIT, NULL);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return -errno;
+	in->dirty = (unsigned)n;
+	return n;
+}
+
+static void read_control(struct msghdr *h, struct dgram *d)
+{
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(h); c; c = CMSG_NXTHDR(h, c)) {
+		if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
+			struct in_pktinfo info;
+
+			memcpy(&info, CMSG_DATA(c), sizeof(info));
+			d->to.family = AF_INET;
+			memcpy(d->to.ip, &info.ipi_addr, 4);
+			d->ifindex = (uint32_t)info.ipi_ifindex;
+		} else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO) {
+			struct in6_pktinfo info;
+
+			memcpy(&info, CMSG_DATA(c), sizeof(info));
+			d->to.family = AF_INET6;
+			memcpy(d->to.ip, &info.ipi6_addr, 16);
+			d->ifindex = info.ipi6_ifindex;
+		}
+	}
+}
+
+void dgram_get(struct dgram_in *in, unsigned i, struct dgram *d)
+{
+	struct mmsghdr *m = &in->hdr[i];
+
+	d->msg = in->iov[i].iov_base;
+	d->len = m->msg_len;
+	d->truncated = m->msg_hdr.msg_flags & MSG_TRUNC;
+	d->ifindex = 0;
+	d->to.family = 0;
+	if (!in->from)
+		return;
+	addr_from_sockaddr(&d->from, &in->peer[i].sa);
+	if (in->pktinfo && m->msg_hdr.msg_controllen) {
+		memset(&d->to, 0, sizeof(d->to));
+		read_control(&m->msg_hdr, d);
+	}
+}
+
+/* ---- out ---- */
+struct dgram_out {
+	unsigned batch, n;
+	bool mixed; /* more than one socket is queued */
+	size_t used;
+	uint64_t errors;
+	uint8_t *bytes;
+	struct mmsghdr *hdr, *sorted;
+	struct iovec *iov;
+	union sock *peer;
+	uint8_t (*control)[CONTROL];
+	int *fd;
+};
+
+struct dgram_out *dgram_out_new(unsigned batch)
+{
+	struct dgram_out *o = mem_zalloc(sizeof(*o));
+
+	if (!o)
+		return NULL;
+	o->batch = batch;
+	o->bytes = mem_alloc(OUT_BYTES);
+	o->hdr = mem_zalloc(batch * sizeof(*o->hdr));
+	o->sorted = mem_zalloc(batch * sizeof(*o->sorted));
+	o->iov = mem_zalloc(batch * sizeof(*o->iov));
+	o->peer = mem_zalloc(batch * sizeof(*o->peer));
+	o->control = mem_zalloc(batch * sizeof(*o->control));
+	o->fd = mem_zalloc(batch * sizeof(*o->fd));
+	if (!o->bytes || !o->hdr || !o->sorted || !o->iov || !o->peer || !o->control || !o->fd) {
+		dgram_out_free(&o);
+		return NULL;
+	}
+	for (unsigned i = 0; i < batch; i++) {
+		o->hdr[i].msg_hdr.msg_iov = &o->iov[i];
+		o->hdr[i].msg_hdr.msg_iovlen = 1;
+	}
+	return o;
+}
+
+void dgram_out_free(struct dgram_out **p)
+{
+	struct dgram_out *o = *p;
+
+	*p = NULL;
+	if (!o)
+		return;
+	mem_free(o->bytes);
+	mem_free(o->hdr);
+	mem_free(o->sorted);
+	mem_free(o->iov);
+	mem_free(o->peer);
+	mem_free(o->control);
+	mem_free(o->fd);
+	mem_free(o);
+}
+
+uint64_t dgram_errors(const struct dgram_out *o)
+{
+	return o->errors;
+}
+
+/* write_control says from which address and interface the datagram leaves. */
+static size_t write_control(uint8_t *control, const struct addr *local, uint32_t ifindex)
+{
+	struct cmsghdr *c = (struct cmsghdr *)(void *)control;
+
+	memset(control, 0, CONTROL);
+	if (local->family == AF_INET6) {
+		struct in6_pktinfo info = {.ipi6_ifindex = ifindex};
+
+		memcpy(&info.ipi6_addr, local->ip, 16);
+		c->cmsg_level = IPPROTO_IPV6;
+		c->cmsg_type = IPV6_PKTINFO;
+		c->cmsg_len = CMSG_LEN(sizeof(info));
+		memcpy(CMSG_DATA(c), &info, sizeof(info));
+		return CMSG_SPACE(sizeof(info));
+	}
+	struct in_pktinfo info = {.ipi_ifindex = 0};
+
+	memcpy(&info.ipi_spec_dst, local->ip, 4);
+	c->cmsg_level = IPPROTO_IP;
+	c->cmsg_type = IP_PKTINFO;
+	c->cmsg_len = CMSG_LEN(sizeof(info));
+	memcpy(CMSG_DATA(c), &info, sizeof(info));
+	return CMSG_SPACE(sizeof(info));
+}
+
+static socklen_t write_peer(union sock *s, const struct addr *to)
+{
+	if (to->family == AF_INET6) {
+		s->in6 = (struct sockaddr_in6){.sin6_family = AF_INET6, .sin6_port = htons(to->port),
+			.sin6_scope_id = to->scope};
+		memcpy(&s->in6.sin6_addr, to->ip, 16);
+		return sizeof(s->in6);
+	}
+	s->in = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(to->port)};
+	memcpy(&s->in.sin_addr, to->ip, 4);
+	return sizeof(s->in);
+}
+
+void dgram_send(struct dgram_out *o, int fd, const struct addr *to, const struct addr *local, uint32_t ifindex,
+	const uint8_t *msg, size_t len)
+{
+	struct msghdr *h;
+	unsigned i;
+
+	must(len <= OUT_BYTES);
+	if (o->n == o->batch || o->used + len > OUT_BYTES)
+		dgram_flush(o);
+	i = o->n++;
+	h = &o->hdr[i].msg_hdr;
+	o->fd[i] = fd;
+	o->mixed |= o->fd[0] != fd;
+	o->iov[i] = (struct iovec){o->bytes + o->used, len};
+	memcpy(o->bytes + o->used, msg, len);
+	o->used += len;
+	h->msg_name = to ? &o->peer[i] : NULL;
+	h->msg_namelen = to ? write_peer(&o->peer[i], to) : 0;
+	h->msg_control = local ? o->control[i] : NULL;
+	h->msg_controllen = local ? write_control(o->control[i], local, ifindex) : 0;
+}
+
+/* send_all sends |n| datagrams on one socket; one that the kernel refuses is skipped and counted. */
+static void send_all(struct dgram_out *o, int fd, struct mmsghdr *m, unsigned n)
+{
+	unsigned at = 0, again = 0;
+
+	while (at < n) {
+		int sent = sendmmsg(fd, m + at, n - at, MSG_DONTWAIT);
+
+		if (sent > 0) {
+			at += (unsigned)sent;
+			again = 0;
+		} else if (errno == EINTR || (errno == ECONNREFUSED && again++ == 0)) {
+			continue; /* the error was about an earlier datagram */
+		} else {
+			o->errors++;
+			at++;
+			again = 0;
+		}
+	}
+}
+
+static void send_mixed(struct dgram_out *o)
+{
+	unsigned left = o->n;
+
+	while (left) {
+		int fd = -1;
+		unsigned n = 0;
+
+		for (unsigned i = 0; i < o->n; i++) {
+			if (o->fd[i] < 0 || (fd >= 0 && o->fd[i] != fd))
+				continue;
+			fd = o->fd[i];
+			o->fd[i] = -1;
+			o->sorted[n++] = o->hdr[i];
+		}
+		send_all(o, fd, o->sorted, n);
+		left -= n;
+	}
+}
+
+void dgram_flush(struct dgram_out *o)
+{
+	if (o->n == 0)
+		return;
+	if (o->mixed)
+		send_mixed(o);
+	else
+		send_all(o, o->fd[0], o->hdr, o->n);
+	o->n = 0;
+	o->used = 0;
+	o->mixed = false;
+}
+
+void dgram_forget(struct dgram_out *o, int fd)
+{
+	(void)fd;
+	dgram_flush(o);
+}

@@ -1,0 +1,212 @@
+/* loop.c: the event loop of one worker, and letters from other workers.
+ *
+ * A turn: the kernel wakes us; the clock is read once; begin(), every ready io, due timers, end(). */
+#include "net.h"
+#include "mem.h"
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+static uint64_t clock_us(clockid_t id)
+{
+	struct timespec ts;
+
+	clock_gettime(id, &ts);
+	return (uint64_t)ts.tv_sec * 1000000u + (uint64_t)ts.tv_nsec / 1000u;
+}
+
+static void read_clock(struct loop *l)
+{
+	uint64_t now = clock_us(CLOCK_MONOTONIC);
+
+	/* the wall clock moves with the monotonic one and is looked at again once a second */
+	if (now / 1000000u != l->now_us / 1000000u || l->wall_ms == 0)
+		l->wall_ms = clock_us(CLOCK_REALTIME) / 1000u;
+	else
+		l->wall_ms += now / 1000u - l->now_us / 1000u;
+	l->now_us = now;
+}
+
+void loop_turn(struct loop *l)
+{
+	if (l->fresh)
+		return;
+	l->fresh = true;
+	read_clock(l);
+	if (l->begin)
+		l->begin(l->ctx);
+}
+
+static void timer_off(evutil_socket_t fd, short what, void *ctx)
+{
+	struct loop *l = ctx;
+
+	(void)fd;
+	(void)what;
+	l->timer_ms = 0;
+}
+
+int loop_init(struct loop *l)
+{
+	struct event_config *cfg = event_config_new();
+
+	memset(l, 0, sizeof(*l));
+	if (!cfg)
+		return -ENOMEM;
+	event_config_set_flag(cfg, EVENT_BASE_FLAG_NOLOCK);
+	event_config_set_flag(cfg, EVENT_BASE_FLAG_NO_CACHE_TIME);
+	event_config_set_flag(cfg, EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST);
+	l->base = event_base_new_with_config(cfg);
+	event_config_free(cfg);
+	if (!l->base)
+		return -ENOMEM;
+	read_clock(l);
+	wheel_init(&l->wheel, loop_ms(l));
+	event_assign(&l->timer, l->base, -1, 0, timer_off, l);
+	return 0;
+}
+
+void loop_done(struct loop *l)
+{
+	if (!l->base)
+		return;
+	event_del(&l->timer);
+	event_base_free(l->base);
+	l->base = NULL;
+}
+
+/* set_timer makes the kernel wake us for the wheel's next deadline, unless it does so early enough already. */
+static void set_timer(struct loop *l)
+{
+	int64_t wait = wheel_next(&l->wheel, loop_ms(l));
+	uint64_t at;
+	struct timeval tv;
+
+	if (wait < 0)
+		return;
+	at = loop_ms(l) + (uint64_t)wait;
+	if (l->timer_ms && l->timer_ms <= at)
+		return;
+	l->timer_ms = at;
+	tv.tv_sec = (time_t)(wait / 1000);
+	tv.tv_usec = (suseconds_t)(wait % 1000 * 1000);
+	event_add(&l->timer, &tv);
+}
+
+void loop_run(struct loop *l)
+{
+	while (!l->stop) {
+		set_timer(l);
+		l->fresh = false;
+		event_base_loop(l->base, EVLOOP_ONCE);
+		loop_turn(l);
+		wheel_run(&l->wheel, loop_ms(l));
+		if (l->end)
+			l->end(l->ctx);
+	}
+}
+
+static void io_ready(evutil_socket_t fd, short what, void *ctx)
+{
+	struct io *io = ctx;
+
+	(void)fd;
+	loop_turn(io->loop);
+	io->ready(io, what);
+}
+
+void io_init(struct io *io, struct loop *l, int fd, void (*ready)(struct io *, short what))
+{
+	io->loop = l;
+	io->ready = ready;
+	io->what = 0;
+	event_assign(&io->ev, l->base, fd, EV_PERSIST, io_ready, io);
+}
+
+int io_want(struct io *io, short what)
+{
+	int fd = io_fd(io);
+
+	if (io->what == what)
+		return 0;
+	if (io->what)
+		event_del(&io->ev);
+	io->what = 0;
+	if (what == 0)
+		return 0;
+	event_assign(&io->ev, io->loop->base, fd, (short)(what | EV_PERSIST), io_ready, io);
+	if (event_add(&io->ev, NULL) < 0)
+		return -ENOMEM;
+	io->what = what;
+	return 0;
+}
+
+void io_stop(struct io *io)
+{
+	if (io->what)
+		event_del(&io->ev);
+	io->what = 0;
+}
+
+/* ---- mailbox ---- */
+static void mailbox_open(struct io *io, short what)
+{
+	struct mailbox *m = container_of(io, struct mailbox, io);
+	struct letter *l, *next, *first = NULL;
+	uint64_t n;
+
+	(void)what;
+	if (read(m->fd, &n, sizeof(n)) < 0 && errno != EAGAIN)
+		return;
+	l = atomic_exchange_explicit(&m->head, NULL, memory_order_acquire);
+	for (; l; l = next) { /* newest first becomes oldest first */
+		next = l->next;
+		l->next = first;
+		first = l;
+	}
+	for (l = first; l; l = next) {
+		next = l->next;
+		atomic_fetch_sub_explicit(&m->count, 1, memory_order_relaxed);
+		l->open(l, m->owner);
+	}
+}
+
+int mailbox_init(struct mailbox *m, struct loop *l, void *owner)
+{
+	atomic_init(&m->head, NULL);
+	atomic_init(&m->count, 0);
+	m->owner = owner;
+	m->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (m->fd < 0)
+		return -errno;
+	io_init(&m->io, l, m->fd, mailbox_open);
+	return io_want(&m->io, IO_READ);
+}
+
+void mailbox_done(struct mailbox *m)
+{
+	if (m->fd < 0)
+		return;
+	mailbox_open(&m->io, 0); /* letters free themselves */
+	io_stop(&m->io);
+	close(m->fd);
+	m->fd = -1;
+}
+
+int mailbox_post(struct mailbox *m, struct letter *l, unsigned cap)
+{
+	struct letter *head = atomic_load_explicit(&m->head, memory_order_relaxed);
+	uint64_t one = 1;
+
+	if (cap && atomic_load_explicit(&m->count, memory_order_relaxed) >= cap)
+		return -EAGAIN;
+	atomic_fetch_add_explicit(&m->count, 1, memory_order_relaxed);
+	do
+		l->next = head;
+	while (!atomic_compare_exchange_weak_explicit(
+		&m->head, &head, l, memory_order_release, memory_order_relaxed));
+	if (head == NULL && write(m->fd, &one, sizeof(one)) < 0 && errno != EAGAIN)
+		return 0; /* an eventfd that is full wakes its reader anyway */
+	return 0;
+}

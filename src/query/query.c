@@ -1,0 +1,592 @@
+/* query.c: the life of a query, top to bottom.
+ *
+ * Each step is one function and returns the next.  A query runs from S_ADMIT in the core's scratch place; S_FORWARD
+ * parks it; the reply brings it back at S_RESTORE.  Steps that end it return S_WAIT or S_DONE, and the query must not
+ * be touched after that. */
+#include "query_priv.h"
+
+static enum step end_drop(struct query *q, enum reason why)
+{
+	query_drop(q, why);
+	return S_DONE;
+}
+
+enum step query_answer_rcode(struct query *q, unsigned rcode)
+{
+	if (dq_answer_rcode(&q->dq, rcode, NULL) < 0)
+		return end_drop(q, REASON_QUERY_MALFORMED);
+	q->self = true;
+	return S_FINISH;
+}
+
+static bool is_xfr(const struct query *q)
+{
+	return q->dq.question->qtype == QTYPE_AXFR || q->dq.question->qtype == QTYPE_IXFR;
+}
+
+static const struct settings *settings(const struct query *q)
+{
+	return &q->hold->conf->set;
+}
+
+/* admit_empty answers a query without a question: a bare header. */
+static enum step admit_empty(struct query *q)
+{
+	stat_inc(q->core->counters, COUNTER_EMPTY_QUERIES);
+	if (settings(q)->drop_empty)
+		return end_drop(q, REASON_QUERY_EMPTY);
+	q->dq.len = DNS_HEADER;
+	memset(q->dq.msg + 4, 0, 8);
+	dns_set_flags(q->dq.msg, DNS_QR | (q->dq.ask_flags & (DNS_OPCODE | DNS_RD)) | RCODE_NOTIMP);
+	q->dq.question->len = 1;
+	q->dq.question->lower[0] = 0;
+	q->dq.ask_name[0] = 0;
+	q->dq.question->qtype = q->dq.question->qclass = 0;
+	q->client_size = DNS_UDP_MIN;
+	q->self = true;
+	return S_FINISH;
+}
+
+/* ---- ACL, header, question ---- */
+static enum step step_admit(struct query *q)
+{
+	struct dq *dq = &q->dq;
+	struct counters *c = q->core->counters;
+	const struct conf *conf = q->hold->conf;
+	unsigned questions;
+
+	if (!(q->client.inner && !conf->set.proxy_acl_inner) && !netset_match(conf->acl, &q->client.remote))
+		return end_drop(q, REASON_ACL);
+	stat_inc(c, COUNTER_QUERIES);
+	if (dq->len < DNS_HEADER)
+		return end_drop(q, REASON_QUERY_SHORT);
+	q->ask_id = dns_id(dq->msg);
+	dq->ask_flags = dns_flags(dq->msg);
+	if (dq->ask_flags & DNS_QR)
+		return end_drop(q, REASON_QUERY_IS_ANSWER);
+	if (dq->ask_flags & DNS_TC)
+		return end_drop(q, REASON_QUERY_TRUNCATED);
+	questions = dns_count(dq->msg, SECTION_QUESTION);
+	if (questions == 0)
+		return admit_empty(q);
+	if (question_parse(dq->question, dq->msg, dq->len) < 0)
+		return end_drop(q, REASON_QUERY_MALFORMED);
+	if (questions > 1) { /* RFC 9619 */
+		stat_reason(c, REASON_QUERY_MANY);
+		q->client_size = DNS_UDP_MIN;
+		memcpy(dq->ask_name, dq->msg + DNS_HEADER, dq->question->len);
+		dns_set_count(dq->msg, SECTION_QUESTION, 1);
+		return query_answer_rcode(q, RCODE_FORMERR);
+	}
+	if (edns_find(&dq->ask_edns, dq->msg, dq->len) < 0)
+		return end_drop(q, REASON_QUERY_MALFORMED);
+	dq->edns = dq->ask_edns;
+	dq->edns_known = true;
+	dq->had_edns = dq->ask_edns.present;
+	memcpy(dq->ask_name, dq->msg + DNS_HEADER, dq->question->len);
+	q->client_size = dq->had_edns && dq->ask_edns.payload > DNS_UDP_MIN ? dq->ask_edns.payload : DNS_UDP_MIN;
+	dq->payload_size = conf->set.payload_self;
+	dq->ecs_override = conf->set.ecs_override;
+	dq->ecs_bits4 = (uint8_t)conf->set.ecs_bits4;
+	dq->ecs_bits6 = (uint8_t)conf->set.ecs_bits6;
+	if (dq->ask_flags & DNS_RD)
+		stat_inc(c, COUNTER_RDQUERIES);
+	return S_RECORD;
+}
+
+/* ---- the query ring ---- */
+static enum step step_record(struct query *q)
+{
+	struct core *core = q->core;
+	const struct settings *set = settings(q);
+
+	if (core->query_ring && (set->ring_sampling < 2 || ++core->sample % set->ring_sampling == 0))
+		ring_put(core->query_ring, core->wall_ms, &q->client.remote, NULL, 0, q->dq.ask_name,
+			q->dq.question->len, q->dq.question->qtype, (uint16_t)q->dq.len, q->dq.ask_flags, 0,
+			q->client.proto);
+	return S_RULES;
+}
+
+/* rules_said turns what a query chain decided into the next step. */
+static enum step rules_said(struct query *q, enum act act, enum step go_on)
+{
+	struct counters *c = q->core->counters;
+
+	switch (act) {
+	case ACT_NEXT:
+	case ACT_ALLOW:
+	case ACT_POOL:
+		return go_on;
+	case ACT_DROP:
+		return end_drop(q, REASON_RULE_DROP);
+	case ACT_RCODE:
+		switch (dns_rcode(q->dq.msg)) {
+		case RCODE_NXDOMAIN:
+			stat_inc(c, COUNTER_RULE_NXDOMAIN);
+			break;
+		case RCODE_REFUSED:
+			stat_inc(c, COUNTER_RULE_REFUSED);
+			break;
+		case RCODE_SERVFAIL:
+			stat_inc(c, COUNTER_RULE_SERVFAIL);
+			break;
+		default:
+			break;
+		}
+		break;
+	case ACT_TRUNCATE:
+		if (q->client.stream) /* a stream carries answers of any size */
+			return go_on;
+		stat_inc(c, COUNTER_RULE_TRUNCATED);
+		break;
+	case ACT_ANSWER:
+		break;
+	case ACT_ERROR:
+		stat_reason(c, REASON_RULE_ERROR);
+		if (dq_answer_rcode(&q->dq, RCODE_SERVFAIL, NULL) < 0)
+			return end_drop(q, REASON_RULE_ERROR);
+		break;
+	}
+	q->self = true;
+	return S_SELF_RULES;
+}
+
+static enum step step_rules(struct query *q)
+{
+	if (q->client.proto >= PROTO_DOH && is_xfr(q))
+		return query_answer_rcode(q, RCODE_NOTIMP);
+	return rules_said(q, chain_run(&q->hold->conf->chain[CHAIN_QUERY], &q->dq), S_LOOKUP);
+}
+
+/* ---- the packet cache ---- */
+static bool wants_ecs(const struct query *q)
+{
+	const struct pool *pool = q->pool;
+
+	if (!q->dq.use_ecs || q->dq.no_ecs || !pool)
+		return false;
+	if (pool->use_ecs)
+		return true;
+	for (size_t i = 0; i < pool->n; i++)
+		if (pool->servers[i]->conf.use_ecs)
+			return true;
+	return false;
+}
+
+static bool wants_zero_scope(const struct query *q)
+{
+	if (!q->pool->cache || !cache_options(q->pool->cache)->parse_ecs || !q->pool->zero_scope)
+		return false;
+	for (size_t i = 0; i < q->pool->n; i++)
+		if (q->pool->servers[i]->conf.disable_zero_scope)
+			return false;
+	return true;
+}
+
+/* add_ecs puts the client's subnet into the query; a subnet of the client's own stays unless overridden. */
+static int add_ecs(struct query *q)
+{
+	struct dq *dq = &q->dq;
+	const struct addr *from = &q->client.remote;
+	unsigned bits = from->family == AF_INET6 ? dq->ecs_bits6 : dq->ecs_bits4;
+	uint8_t data[ECS_MAX];
+	size_t at, len, n;
+	int err;
+
+	q->had_ecs = edns_option(dq_edns(dq), dq->msg, EDNS_ECS, &at, &len);
+	if (q->had_ecs && !dq->ecs_override)
+		return 0;
+	if (from->family == AF_INET6 && dq->ecs6.net.family) {
+		from = &dq->ecs6.net;
+		bits = dq->ecs6.bits;
+	} else if (dq->ecs4.net.family) {
+		from = &dq->ecs4.net;
+		bits = dq->ecs4.bits;
+	}
+	n = ecs_build(data, from, bits);
+	q->added_opt = !dq_edns(dq)->present;
+	err = edns_set_option(dq->msg, &dq->len, dq->cap, dq->payload_size, EDNS_ECS, data, n, true);
+	if (err < 0)
+		return err;
+	q->added_ecs = true;
+	dq_changed(dq);
+	return 0;
+}
+
+/* found puts a cached answer in place of the query. */
+static enum step found(struct query *q, size_t len, unsigned hit)
+{
+	struct query *refresh = hit & CACHE_REFRESH ? query_clone(q) : NULL;
+	struct dq *dq = &q->dq;
+
+	dq->msg = q->core->reply;
+	dq->len = len;
+	dq->cap = QUERY_BUF;
+	dq_changed(dq);
+	dq->from_cache = true;
+	dq->stale_hit = hit & CACHE_STALE;
+	stat_inc(q->core->counters, COUNTER_CACHE_HITS);
+	if (dq->stale_hit)
+		stat_inc(q->core->counters, COUNTER_CACHE_STALE_HITS);
+	if (refresh) {
+		stat_inc(q->core->counters, COUNTER_CACHE_PREFETCHES);
+		refresh->dq.msg = refresh->ask;
+		refresh->dq.len = refresh->ask_len;
+		refresh->dq.cap = refresh->ask_cap;
+		query_fail(refresh, REASON_NONE); /* starts it at S_CHOOSE */
+	}
+	return S_HIT_RULES;
+}
+
+static ssize_t look(struct query *q, unsigned stale_s, unsigned *hit_r)
+{
+	*hit_r = 0;
+	return cache_get(q->pool->cache, &q->key, q->dq.ask_name, q->core->reply, QUERY_BUF, q->core->now_ms, stale_s,
+		hit_r);
+}
+
+static bool make_key(struct query *q)
+{
+	q->has_key = cache_key_make(&q->key, cache_options(q->pool->cache), q->dq.msg, q->dq.len, q->dq.question,
+			     dq_edns(&q->dq), q->client.stream && q->client.proto != PROTO_DOH) == 0;
+	return q->has_key;
+}
+
+static enum step step_lookup(struct query *q)
+{
+	struct dq *dq = &q->dq;
+	unsigned hit = 0;
+	bool cached, ecs;
+	ssize_t n;
+
+	q->pool = conf_pool(q->hold->conf, dq->pool);
+	cached = q->pool && q->pool->cache && !dq->skip_cache && !is_xfr(q);
+	ecs = wants_ecs(q);
+	if (ecs) {
+		q->zero_scope = cached && wants_zero_scope(q) && make_key(q);
+		q->plain_hash = q->key.hash;
+		if (q->zero_scope && (n = look(q, 0, &hit)) > 0)
+			return found(q, (size_t)n, hit & ~(unsigned)CACHE_REFRESH);
+		if (add_ecs(q) < 0)
+			return end_drop(q, REASON_QUERY_TOO_LARGE);
+	}
+	q->has_key = false;
+	if (!cached || !make_key(q))
+		return S_MISS_RULES;
+	n = look(q, 0, &hit);
+	if (n > 0)
+		return found(q, (size_t)n, hit);
+	stat_inc(q->core->counters, COUNTER_CACHE_MISSES);
+	return S_MISS_RULES;
+}
+
+static enum step step_hit_rules(struct query *q)
+{
+	q->dq.is_response = true;
+	if (chain_run(&q->hold->conf->chain[CHAIN_CACHE_HIT], &q->dq) == ACT_DROP)
+		return end_drop(q, REASON_RESPONSE_RULE_DROP);
+	return S_FINISH;
+}
+
+static enum step step_self_rules(struct query *q)
+{
+	stat_inc(q->core->counters, COUNTER_SELF_ANSWERED);
+	q->dq.is_response = true;
+	dq_changed(&q->dq);
+	if (chain_run(&q->hold->conf->chain[CHAIN_SELF_ANSWERED], &q->dq) == ACT_DROP)
+		return end_drop(q, REASON_RESPONSE_RULE_DROP);
+	return S_FINISH;
+}
+
+static enum step step_miss_rules(struct query *q)
+{
+	const char *pool = q->dq.pool;
+	enum act act = chain_run(&q->hold->conf->chain[CHAIN_CACHE_MISS], &q->dq);
+
+	if (q->dq.pool != pool)
+		q->pool = conf_pool(q->hold->conf, q->dq.pool);
+	return rules_said(q, act, S_CHOOSE);
+}
+
+/* ---- a backend ---- */
+static bool tried_already(const struct dq *dq, const struct server *s)
+{
+	return dq_tag(dq, s->id) != NULL;
+}
+
+static struct server *choose(struct query *q)
+{
+	struct core *core = q->core;
+	const struct conf *conf = q->hold->conf;
+	const struct policy *policy = q->pool->policy ? q->pool->policy : conf->policy;
+	struct choose c = {
+		.name_hash = q->dq.question->hash,
+		.lower = q->dq.question->lower,
+		.lower_len = q->dq.question->len,
+		.now_ms = core->now_ms,
+		.rng = &core->rng,
+		.dq = &q->dq,
+		.tried = tried_already,
+		.perturbation = conf->set.perturbation ? conf->set.perturbation : core->perturbation,
+		.weighted_factor = conf->set.weighted_factor,
+		.hash_factor = conf->set.hash_factor,
+		.roundrobin_fail = conf->set.roundrobin_fail,
+		.turn = &core->turn,
+	};
+
+	return q->pool->n ? policy->choose(policy, q->pool, &c) : NULL;
+}
+
+static enum step no_server(struct query *q)
+{
+	unsigned hit = 0;
+	ssize_t n = 0;
+
+	if (q->has_key && !q->nobody && settings(q)->stale_s)
+		n = look(q, settings(q)->stale_s, &hit);
+	if (n > 0)
+		return found(q, (size_t)n, hit & ~(unsigned)CACHE_REFRESH);
+	if (!settings(q)->servfail_no_server)
+		return end_drop(q, REASON_NO_SERVER);
+	stat_reason(q->core->counters, REASON_NO_SERVER);
+	return query_answer_rcode(q, RCODE_SERVFAIL);
+}
+
+static enum step step_choose(struct query *q)
+{
+	struct server *s = q->pool ? choose(q) : NULL;
+
+	if (!s)
+		return no_server(q);
+	q->dq.backend = s;
+	return S_FORWARD;
+}
+
+/* forward parks the query and hands it to the backend's way out. */
+static enum step step_forward(struct query *q)
+{
+	struct core *core = q->core;
+	struct server *server = q->dq.backend;
+	struct query *p = query_park(q);
+	struct back *back;
+	uint64_t wait_ms;
+	int err;
+
+	if (!p) {
+		stat_reason(core->counters, REASON_TOO_MANY_WAITING);
+		return q->client.stream ? query_answer_rcode(q, RCODE_SERVFAIL) : end_drop(q, REASON_OUT_OF_MEMORY);
+	}
+	p->dq.msg = NULL; /* the message is |ask| now */
+	p->xfr = is_xfr(p) && p->client.stream;
+	p->over_stream = server->conf.tcp_only || (p->client.stream && p->client.proto != PROTO_DOH) || p->tc_retried;
+	back = core->edge->back(core, server, p->over_stream);
+	p->back = back;
+	p->sent_us = core->now_us;
+	p->tries++;
+	err = back ? back->ops->send(back, p) : -ENOMEM;
+	if (err < 0) {
+		atomic_fetch_add_explicit(&server->send_errors, 1, memory_order_relaxed);
+		query_fail(p, err == -EAGAIN ? REASON_IDS_EXHAUSTED : REASON_SEND_ERROR);
+		return S_WAIT;
+	}
+	p->waiting = true;
+	atomic_fetch_add_explicit(&server->queries, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&server->outstanding, 1, memory_order_relaxed);
+	if (p->over_stream)
+		wait_ms = (uint64_t)server->conf.recv_timeout_s * 1000;
+	else
+		wait_ms = 1000ull * (server->conf.udp_timeout_s ? server->conf.udp_timeout_s : settings(p)->udp_timeout_s);
+	query_wait_at(p, core->now_ms + wait_ms, query_timeout);
+	return S_WAIT;
+}
+
+/* ---- the reply: the client's id, flags and case come back, what we added goes ---- */
+static enum step step_restore(struct query *q)
+{
+	struct dq *dq = &q->dq;
+	unsigned flags = dns_flags(dq->msg);
+
+	put16(dq->msg, q->ask_id);
+	flags = (flags & ~(unsigned)(DNS_RD | DNS_CD)) | (dq->ask_flags & (DNS_RD | DNS_CD));
+	dns_set_flags(dq->msg, flags);
+	dq_changed(dq);
+	if (settings(q)->fixup_case && dns_count(dq->msg, SECTION_QUESTION) == 1)
+		memcpy(dq->msg + DNS_HEADER, dq->ask_name, dq->question->len);
+	if (q->added_ecs) {
+		size_t at, len;
+		struct netmask source;
+		unsigned scope = 1;
+
+		if (edns_option(dq_edns(dq), dq->msg, EDNS_ECS, &at, &len) &&
+			ecs_parse(dq->msg + at, len, &source, &scope) < 0)
+			scope = 1;
+		q->scope_zero = q->zero_scope && scope == 0;
+		if (q->added_opt ? edns_remove(dq->msg, &dq->len) < 0
+				 : !q->had_ecs && edns_remove_option(dq->msg, &dq->len, EDNS_ECS) < 0) {
+			query_fail(q, REASON_REPLY_MALFORMED);
+			return S_WAIT;
+		}
+		dq_changed(dq);
+	}
+	if ((flags & DNS_TC) && settings(q)->truncate_tc && msg_truncate(dq->msg, &dq->len) == 0)
+		dq_changed(dq);
+	return S_REPLY_RULES;
+}
+
+enum step query_restart(struct query *q)
+{
+	struct dq *dq = &q->dq;
+
+	dq->msg = q->core->work;
+	memcpy(dq->msg, q->ask, q->ask_len);
+	dq->len = q->ask_len;
+	dq->cap = QUERY_BUF;
+	dq->is_response = dq->restart = false;
+	dq->restarts++;
+	dq->backend = NULL;
+	q->has_key = false;
+	dq_changed(dq);
+	return S_RULES;
+}
+
+static enum step step_reply_rules(struct query *q)
+{
+	struct dq *dq = &q->dq;
+	enum act act;
+
+	dq->is_response = true;
+	act = chain_run(&q->hold->conf->chain[q->xfr ? CHAIN_XFR : CHAIN_RESPONSE], dq);
+	if (dq->restart && dq->restarts < UINT8_MAX)
+		return query_restart(q);
+	if (act == ACT_DROP)
+		return end_drop(q, REASON_RESPONSE_RULE_DROP);
+	if (act == ACT_TRUNCATE && !q->client.stream && msg_truncate(dq->msg, &dq->len) == 0)
+		dq_changed(dq);
+	return S_STORE;
+}
+
+static enum step step_store(struct query *q)
+{
+	struct dq *dq = &q->dq;
+	const struct pool *pool = q->pool;
+
+	if (q->has_key && !dq->skip_cache && !q->xfr && pool->cache) {
+		struct cache_key key = q->key;
+
+		if (q->scope_zero) {
+			key.hash = q->plain_hash;
+			key.ecs.net.family = 0;
+		}
+		if (cache_put(pool->cache, &key, dq->msg, dq->len, q->core->now_ms, dq->temp_failure_ttl) > 0 &&
+			q->hold->conf->chain[CHAIN_CACHE_INSERTED].n)
+			if (chain_run(&q->hold->conf->chain[CHAIN_CACHE_INSERTED], dq) == ACT_DROP)
+				return end_drop(q, REASON_RESPONSE_RULE_DROP);
+	}
+	return S_FINISH;
+}
+
+/* ---- the answer leaves: TTL cap, OPT, extended errors, size, counters, ring ---- */
+static void count_answer(struct query *q)
+{
+	struct core *core = q->core;
+	struct counters *c = core->counters;
+	struct dq *dq = &q->dq;
+	bool forwarded = !q->self && !dq->from_cache;
+	uint64_t us = forwarded ? core->now_us - dq->born_us : 0;
+
+	stat_inc(c, COUNTER_RESPONSES);
+	switch (dns_rcode(dq->msg)) {
+	case RCODE_NOERROR:
+		stat_inc(c, COUNTER_FRONTEND_NOERROR);
+		break;
+	case RCODE_NXDOMAIN:
+		stat_inc(c, COUNTER_FRONTEND_NXDOMAIN);
+		break;
+	case RCODE_SERVFAIL:
+		stat_inc(c, COUNTER_FRONTEND_SERVFAIL);
+		break;
+	default:
+		break;
+	}
+	stat_latency(c, q->client.proto, us);
+	if (core->reply_ring)
+		ring_put(core->reply_ring, core->wall_ms, &q->client.remote, forwarded ? &dq->backend->addr : NULL,
+			(uint32_t)us, dq->ask_name, dq->question->len, dq->question->qtype, (uint16_t)dq->len,
+			dns_flags(dq->msg), dns_count(dq->msg, SECTION_ANSWER), q->client.proto);
+}
+
+/* dress adds what an answer shows only to this client. */
+static int dress(struct query *q)
+{
+	struct dq *dq = &q->dq;
+	int err = 0;
+
+	if (q->self && dq->had_edns && settings(q)->edns_self)
+		err = edns_add(dq->msg, &dq->len, dq->cap, settings(q)->payload_self, dq->ask_edns.flags & EDNS_DO, 0);
+	if (err == 0 && dq->max_returned_ttl != UINT32_MAX)
+		err = msg_limit_ttls(dq->msg, dq->len, 0, dq->max_returned_ttl, NULL, 0);
+	for (unsigned i = 0; err == 0 && dq->had_edns && i < dq->edes; i++) {
+		uint8_t data[512];
+		size_t n = ede_build(data, sizeof(data), dq->ede[i].code, dq->ede[i].text ? dq->ede[i].text : "");
+
+		err = edns_set_option(dq->msg, &dq->len, dq->cap, settings(q)->payload_self, EDNS_EDE, data, n, false);
+	}
+	return err;
+}
+
+static enum step step_finish(struct query *q)
+{
+	struct dq *dq = &q->dq;
+
+	if (q->nobody) {
+		query_end(q);
+		return S_DONE;
+	}
+	put16(dq->msg, q->ask_id);
+	if ((q->self || dq->edes || dq->max_returned_ttl != UINT32_MAX) && dress(q) < 0)
+		return end_drop(q, REASON_REPLY_MALFORMED);
+	if (!q->client.stream && dq->len > q->client_size && msg_truncate(dq->msg, &dq->len) < 0)
+		return end_drop(q, REASON_TRUNCATE_FAILED);
+	count_answer(q);
+	if (unlikely(dq->delay_ms) && !q->client.stream)
+		query_delay(q, dq->delay_ms);
+	else
+		query_answer(q);
+	return S_DONE;
+}
+
+/* ---- the steps, and the one loop ---- */
+static const struct {
+	enum step (*run)(struct query *);
+	const char *name;
+} steps[] = {
+#define STEP(s, f) [s] = {step_##f, #f}
+	STEP(S_ADMIT, admit),             /* drop, answer */
+	STEP(S_RECORD, record),
+	STEP(S_RULES, rules),             /* drop, answer, delay, pool */
+	STEP(S_LOOKUP, lookup),           /* answer */
+	STEP(S_MISS_RULES, miss_rules),   /* drop, answer, pool */
+	STEP(S_CHOOSE, choose),           /* stale answer, SERVFAIL, drop */
+	STEP(S_FORWARD, forward),         /* waits */
+	STEP(S_RESTORE, restore),
+	STEP(S_REPLY_RULES, reply_rules), /* drop, delay, restart */
+	STEP(S_STORE, store),
+	STEP(S_HIT_RULES, hit_rules),     /* drop */
+	STEP(S_SELF_RULES, self_rules),   /* drop */
+	STEP(S_FINISH, finish),           /* done */
+#undef STEP
+};
+
+void query_run(struct query *q, enum step from)
+{
+	for (enum step s = from; s < S_WAIT;)
+		s = steps[s].run(q);
+}
+
+void query_start(struct core *core, struct client *client, const uint8_t *msg, size_t len)
+{
+	must(!core->busy && len <= DNS_MAX);
+	core->busy = true;
+	query_run(query_init(core, client, msg, len), S_ADMIT);
+	core->busy = false;
+}

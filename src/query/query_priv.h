@@ -1,0 +1,45 @@
+/* query_priv.h: birth, death and waiting: what query.c uses of query_state.c. */
+#ifndef QUERY_PRIV_H
+#define QUERY_PRIV_H
+
+#include "query.h"
+
+/* The steps, in the order of src/query/query.c. */
+enum step {
+	S_ADMIT, S_RECORD, S_RULES, S_LOOKUP, S_MISS_RULES, S_CHOOSE, S_FORWARD, /* on the way out */
+	S_RESTORE, S_REPLY_RULES, S_STORE,                                       /* the reply */
+	S_HIT_RULES, S_SELF_RULES,                                               /* answers that cost no backend */
+	S_FINISH, S_WAIT, S_DONE
+};
+
+/* query.c */
+void query_run(struct query *, enum step from);
+/* query_answer_rcode turns the message into an answer of our own that is only an rcode. */
+enum step query_answer_rcode(struct query *, unsigned rcode);
+/* query_restart sends the query through the rules again, as it was when it left. */
+enum step query_restart(struct query *);
+
+/* query_reply.c */
+/* query_fail: the backend did not take or lost the query.  Others may be tried; else SERVFAIL or silence.
+ * REASON_NONE starts a query at S_CHOOSE that has not been sent yet. */
+void query_fail(struct query *, enum reason);
+void query_timeout(struct wheel_node *, uint64_t now_ms); /* the deadline of a query that waits */
+
+/* query_state.c */
+/* query_init makes the core's scratch place a new query of |client|; the message is in core->work. */
+struct query *query_init(struct core *, const struct client *, const uint8_t *msg, size_t len);
+/* query_park moves a scratch query to a block of its own, with its message; returns it, or NULL (memory, or the cap
+ * is reached).  A parked query is returned as it is, its message stored again. */
+struct query *query_park(struct query *);
+/* query_clone makes a parked copy that nobody waits for; NULL when memory is out. */
+struct query *query_clone(struct query *);
+/* query_end frees what the query holds; a parked one is gone afterwards. */
+void query_end(struct query *);
+/* query_answer and query_drop tell the client, once, and end the query. */
+void query_answer(struct query *);
+void query_drop(struct query *, enum reason);
+void query_delay(struct query *, uint32_t ms); /* answers later; ends or parks the query */
+/* query_wait_at arms the query's deadline; |fire| runs when it passes. */
+void query_wait_at(struct query *, uint64_t at_ms, void (*fire)(struct wheel_node *, uint64_t));
+
+#endif

@@ -1,0 +1,208 @@
+/* query_reply.c: what comes back for a query that waits: its reply, parts of a transfer, a loss, its deadline. */
+#include "query_priv.h"
+
+static const struct settings *settings(const struct query *q)
+{
+	return &q->hold->conf->set;
+}
+
+bool query_matches(struct query *q, const uint8_t *msg, size_t len)
+{
+	struct counters *c = q->core->counters;
+	enum reason why;
+
+	MAGIC_CHECK(q, QUERY_MAGIC);
+	if (len < DNS_HEADER)
+		why = REASON_REPLY_SHORT;
+	else if (!(dns_flags(msg) & DNS_QR))
+		why = REASON_REPLY_NOT_ANSWER;
+	else if (dns_count(msg, SECTION_QUESTION) == 0 &&
+		 (settings(q)->allow_empty ||
+			 (dns_rcode(msg) != RCODE_NOERROR && dns_rcode(msg) != RCODE_NXDOMAIN)))
+		return true;
+	else if (q->soas && dns_count(msg, SECTION_QUESTION) == 0)
+		return true; /* later messages of a transfer need no question, RFC 5936 2.2.1 */
+	else if (question_same(q->dq.question, msg, len))
+		return true;
+	else
+		why = REASON_REPLY_QUESTION;
+	stat_inc(c, COUNTER_RESPONSES);
+	stat_reason(c, why);
+	atomic_fetch_add_explicit(&q->back->server->noncompliant, 1, memory_order_relaxed);
+	return false;
+}
+
+/* stop_waiting: the backend is done with |q|, one way or the other. */
+static void stop_waiting(struct query *q)
+{
+	if (!q->waiting)
+		return;
+	q->waiting = false;
+	wheel_disarm(q->core->wheel, &q->timer);
+	atomic_fetch_sub_explicit(&q->dq.backend->outstanding, 1, memory_order_relaxed);
+}
+
+/* take_reply copies the reply to where it may grow, and sets the query up to work on it. */
+static void take_reply(struct query *q, const uint8_t *msg, size_t len)
+{
+	struct dq *dq = &q->dq;
+
+	memcpy(q->core->reply, msg, len);
+	dq->msg = q->core->reply;
+	dq->len = len;
+	dq->cap = QUERY_BUF;
+	dq->now_ms = q->core->now_ms;
+	dq->now_us = q->core->now_us;
+	dq_changed(dq);
+}
+
+void query_reply(struct query *q, const uint8_t *msg, size_t len)
+{
+	struct server *s = q->dq.backend;
+	bool servfail = dns_rcode(msg) == RCODE_SERVFAIL;
+
+	stop_waiting(q);
+	atomic_fetch_add_explicit(&s->responses, 1, memory_order_relaxed);
+	server_latency(s, (uint32_t)(q->core->now_us - q->sent_us), q->over_stream);
+	health_outcome(s, false, servfail, q->core->now_ms);
+	if (servfail)
+		stat_inc(q->core->counters, COUNTER_SERVFAIL_RESPONSES);
+	take_reply(q, msg, len);
+	if ((dns_flags(msg) & DNS_TC) && !q->over_stream && !q->tc_retried &&
+		(q->client.stream || settings(q)->tc_retry)) {
+		q->tc_retried = true; /* ask again over a stream, where the whole answer fits */
+		q->dq.msg = q->ask;
+		q->dq.len = q->ask_len;
+		query_run(q, S_FORWARD);
+		return;
+	}
+	query_run(q, S_RESTORE);
+}
+
+/* count_soas walks one message of a transfer; returns how many answer records it has, or -EBADMSG. */
+static int count_soas(struct query *q, const uint8_t *msg, size_t len)
+{
+	struct walk w;
+	struct rr rr;
+	int records = 0;
+
+	if (walk_start(&w, msg, len) < 0)
+		return -EBADMSG;
+	while (walk_next(&w, &rr) == 1 && rr.section == SECTION_ANSWER) {
+		uint32_t serial = 0;
+		ssize_t at;
+
+		records++;
+		if (rr.type == QTYPE_SOA) {
+			at = name_skip(msg, len, rr.rdata_at);
+			at = at < 0 ? at : name_skip(msg, len, (size_t)at);
+			if (at < 0 || (size_t)at + 4 > rr.end)
+				return -EBADMSG;
+			serial = get32(msg + at);
+			if (q->soas == 0)
+				q->xfr_serial = serial;
+			if (serial == q->xfr_serial && q->soas < 4)
+				q->soas++;
+		}
+		if (q->soas_need == 0 && (q->soas > 1 || records > 1)) /* the second record tells the style */
+			q->soas_need = rr.type == QTYPE_SOA && serial != q->xfr_serial ? 3 : 2;
+	}
+	return records;
+}
+
+bool query_is_last(struct query *q, const uint8_t *msg, size_t len)
+{
+	bool first = q->soas == 0;
+	int records;
+
+	if (!q->xfr || dns_rcode(msg) != RCODE_NOERROR)
+		return true;
+	records = count_soas(q, msg, len);
+	if (records <= 0 || q->soas == 0)
+		return true; /* nothing, or not a transfer */
+	if (first && records == 1 && q->dq.question->qtype == QTYPE_IXFR)
+		return true; /* "up to date"; a server that sends the SOA alone first is not seen with IXFR */
+	return q->soas_need && q->soas >= q->soas_need;
+}
+
+void query_part(struct query *q, const uint8_t *msg, size_t len)
+{
+	struct dq *dq = &q->dq;
+
+	wheel_arm(q->core->wheel, &q->timer,
+		q->core->now_ms + (uint64_t)dq->backend->conf.recv_timeout_s * 1000);
+	take_reply(q, msg, len);
+	put16(dq->msg, q->ask_id);
+	dq->is_response = true;
+	if (chain_run(&q->hold->conf->chain[CHAIN_XFR], dq) == ACT_DROP)
+		return;
+	if (q->client.ops->part)
+		q->client.ops->part(&q->client, dq->msg, dq->len);
+}
+
+/* ask_again makes the stored query the message under work. */
+static void ask_again(struct query *q)
+{
+	struct dq *dq = &q->dq;
+
+	if (dq->msg != q->core->work) {
+		memcpy(q->core->work, q->ask, q->ask_len);
+		dq->msg = q->core->work;
+		dq->len = q->ask_len;
+		dq->cap = QUERY_BUF;
+	}
+	dq->is_response = false;
+	dq_changed(dq);
+}
+
+enum { TRIES_MAX = 3 };
+
+void query_fail(struct query *q, enum reason why)
+{
+	ask_again(q);
+	if (why != REASON_NONE)
+		stat_reason(q->core->counters, why);
+	if (q->tries < TRIES_MAX && !q->soas) {
+		query_run(q, S_CHOOSE);
+		return;
+	}
+	if (q->client.stream || settings(q)->servfail_on_timeout)
+		query_run(q, query_answer_rcode(q, RCODE_SERVFAIL));
+	else
+		query_drop(q, REASON_NONE);
+}
+
+void query_lost(struct query *q, enum reason why)
+{
+	stop_waiting(q);
+	atomic_fetch_add_explicit(&q->dq.backend->send_errors, 1, memory_order_relaxed);
+	query_fail(q, why);
+}
+
+void query_timeout(struct wheel_node *node, uint64_t now_ms)
+{
+	struct query *q = container_of(node, struct query, timer);
+	struct core *core = q->core;
+	struct server *s = q->dq.backend;
+
+	q->back->ops->cancel(q->back, q);
+	stop_waiting(q);
+	stat_reason(core->counters, REASON_TIMEOUT);
+	atomic_fetch_add_explicit(&s->drops, 1, memory_order_relaxed);
+	health_outcome(s, true, false, now_ms);
+	if (core->reply_ring)
+		ring_put(core->reply_ring, core->wall_ms, &q->client.remote, &s->addr, UINT32_MAX, q->dq.ask_name,
+			q->dq.question->len, q->dq.question->qtype, 0, q->dq.ask_flags, 0, q->client.proto);
+	ask_again(q);
+	q->dq.is_response = true;
+	if (chain_run(&q->hold->conf->chain[CHAIN_TIMEOUT], &q->dq) != ACT_DROP && q->dq.restart &&
+		q->dq.restarts < UINT8_MAX) {
+		query_run(q, query_restart(q));
+		return;
+	}
+	q->dq.is_response = false;
+	if (settings(q)->servfail_on_timeout)
+		query_run(q, query_answer_rcode(q, RCODE_SERVFAIL));
+	else
+		query_drop(q, REASON_NONE);
+}
