@@ -7,6 +7,9 @@
 /* back_udp, back_stream: the way of this lane to |server|, made at first use; NULL when memory or descriptors are out.
  * back_get is the edge_ops.back of lanes whose backs are their own. */
 struct back *back_get(struct core *, struct server *, bool stream) NONNULL;
+/* back_get_home is the edge_ops.back of lanes whose backends may live on other workers (lane->home tells): the query
+ * is posted there and its reply posted back; nobody touches another worker's memory. */
+struct back *back_get_home(struct core *, struct server *, bool stream) NONNULL;
 struct back *back_udp_new(struct lane *, struct server *) WUNUSED NONNULL;
 struct back *back_tcp_new(struct lane *, struct server *) WUNUSED NONNULL;
 /* back_close: on its worker: queries in flight are lost, sockets closed, the reference to the server dropped. */

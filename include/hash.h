@@ -6,7 +6,8 @@
 
 /* hash_sip13: SipHash-1-3 of |len| bytes under a 16-byte key (Aumasson and Bernstein). */
 uint64_t hash_sip13(const uint8_t key[16], const void *data, size_t len) NONNULL;
-/* hash_bytes: the same under the process's secret key, drawn at first use.  Any thread. */
+/* hash_bytes: a faster keyed hash under the process's secret key, drawn at first use: equal within one process only.
+ * Any thread. */
 uint64_t hash_bytes(const void *data, size_t len) NONNULL;
 void hash_set_key(const uint8_t key[16]) NONNULL; /* for tests; before any thread starts */
 

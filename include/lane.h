@@ -31,6 +31,8 @@ struct lane {
 	struct back_slot *backs;
 	size_t nbacks;
 	struct up *dirty_up;     /* connections to backends with something to write */
+	/* home: the lane that talks to |server| for this one (layouts that place backends on workers of their own) */
+	struct lane *(*home)(struct lane *, const struct server *, bool stream);
 	struct clients *clients; /* per-client limits, shared by all workers */
 	struct log_site log_accept, log_connect;
 };

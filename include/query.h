@@ -30,6 +30,7 @@ struct query {
 	bool miss_done;   /* cache looked at and missed */
 	bool xfr;         /* AXFR or IXFR over a stream */
 	bool tc_retried;
+	bool relay;       /* another worker's query: only carried, see query_relay() */
 	bool self;        /* |msg| is an answer of our own, not a backend's or the cache's */
 	bool zero_scope;  /* the cache may be keyed without the client subnet */
 	bool scope_zero;  /* and the reply said so */
@@ -100,6 +101,9 @@ static inline const struct conf *core_conf(const struct core *c)
 /* ---- the only ways in from an edge ---- */
 /* query_start runs one message of a client until it is answered, dropped or waits.  |msg| is copied. */
 void query_start(struct core *, struct client *, const uint8_t *msg, size_t len) NONNULL;
+/* query_relay carries the query |msg| of another worker to |server|: no rules, no cache, no counting; the reply goes
+ * to |client| as it came.  Calls drop at once when it cannot be sent. */
+void query_relay(struct core *, struct client *, struct server *, bool stream, const uint8_t *msg, size_t len) NONNULL;
 /* query_matches: is |msg| the reply that |q| waits for?  Counts under its reason and remembers nothing if not. */
 bool query_matches(struct query *, const uint8_t *msg, size_t len) NONNULL;
 /* query_reply: the reply came (query_matches() said so, and the back has forgotten |q|). */

@@ -37,7 +37,8 @@ struct dq {
 	/* the message under work; |cap| bytes may be used */
 	uint8_t *msg;
 	size_t len, cap;
-	/* asked: does not change */
+	/* asked: does not change, but that a rule may rename the query (dq:changeName): then |question| and |ask_name|
+	 * point at the new ones, kept among the tags */
 	struct question *question;
 	uint8_t *ask_name;        /* the question's wire name in the case the client used */
 	const struct addr *remote, *local;
@@ -80,6 +81,7 @@ void dq_changed(struct dq *) NONNULL;            /* |msg| was edited: forget wha
 int dq_set_tag(struct dq *, const char *key, const char *value, size_t len) WUNUSED NONNULL;
 const struct tag *dq_tag(const struct dq *, const char *key) NONNULL;
 void dq_unset_tag(struct dq *, const char *key) NONNULL;
+/* dq_add_ede: |clear| removes the others first.  0, -ENOMEM, or -ENOBUFS when there are DQ_EDE_MAX. */
 int dq_add_ede(struct dq *, unsigned code, const char *text, bool clear) WUNUSED NONNULL;
 void dq_free_marks(struct dq *) NONNULL; /* tags, EDE texts */
 /* svc.c: what newSVCRecordParameters() makes (OBJ_SVC): one SVCB or HTTPS record.  |opts| is its table (mandatory,

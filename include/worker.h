@@ -37,6 +37,7 @@ unsigned layout_workers(const struct layout *, unsigned asked, size_t servers) N
 bool layout_has(const struct layout *, enum role, unsigned worker) NONNULL;
 /* layout_home: the worker that talks to server number |index| over UDP, or over a stream, for |worker|. */
 unsigned layout_home(const struct layout *, unsigned worker, unsigned workers, uint32_t index, bool stream) NONNULL;
+bool layout_places(const struct layout *) NONNULL; /* do backends live on workers of their own? */
 bool layout_small(const struct layout *) NONNULL; /* small batches, for little memory */
 
 /* ---- daemon.c: the process ---- */

@@ -39,6 +39,14 @@ static int entry_compare(const void *a, const void *b)
 	return strcmp(((const struct entry *)a)->word, ((const struct entry *)b)->word);
 }
 
+/* A word that is registered only to say what it lacks. */
+static bool entry_lacking(const struct entry *e)
+{
+	static const char mark[] = "Not supported yet";
+
+	return e->doc && strncmp(e->doc, mark, sizeof(mark) - 1) == 0;
+}
+
 /* "name:str weight:int?" becomes "name, [weight]" with the types below; an unnamed parameter shows its type. */
 static void print_signature(FILE *f, const char *word, const char *spec)
 {
@@ -82,7 +90,7 @@ static void print_words(FILE *f, const char *title, struct words *w)
 	qsort(w->v, w->n, sizeof(w->v[0]), entry_compare);
 	fprintf(f, "## %s\n\n", title);
 	for (size_t i = 0; i < w->n; i++)
-		if (!i || strcmp(w->v[i].word, w->v[i - 1].word) != 0)
+		if ((!i || strcmp(w->v[i].word, w->v[i - 1].word) != 0) && !entry_lacking(&w->v[i]))
 			print_entry(f, &w->v[i]);
 }
 
@@ -203,6 +211,9 @@ static void print_absent(FILE *f, const struct words *all)
 
 	fputs("## Words that this version lacks\n\nThey are known; using one is what the last column says.\n\n"
 	      "| word | needs | using it is |\n| --- | --- | --- |\n", f);
+	for (size_t i = 0; i < all->n; i++)
+		if (entry_lacking(&all->v[i]))
+			fprintf(f, "| `%s` | | %s |\n", all->v[i].word, how[ABSENT_ERROR]);
 	for (const struct absent_row *r = absent_rows; r->name; r++)
 		if (!words_find(all, r->name))
 			fprintf(f, "| `%s` | %s | %s |\n", r->name, r->feature && *r->feature ? r->feature : "", how[r->how]);

@@ -18,9 +18,8 @@ static int make_slots(struct lane *lane, size_t n)
 	return 0;
 }
 
-struct back *back_get(struct core *core, struct server *server, bool stream)
+struct back **back_slot(struct lane *lane, const struct server *server, bool stream)
 {
-	struct lane *lane = lane_of(core);
 	struct back **slot;
 
 	if (make_slots(lane, server->index + 1u) < 0)
@@ -28,9 +27,30 @@ struct back *back_get(struct core *core, struct server *server, bool stream)
 	slot = stream ? &lane->backs[server->index].stream : &lane->backs[server->index].udp;
 	if (*slot && (*slot)->server != server)
 		back_close(lane, slot); /* a server that is gone had this number */
-	if (!*slot)
+	return slot;
+}
+
+struct back *back_get(struct core *core, struct server *server, bool stream)
+{
+	struct lane *lane = lane_of(core);
+	struct back **slot = back_slot(lane, server, stream);
+
+	if (slot && !*slot)
 		*slot = stream ? back_tcp_new(lane, server) : back_udp_new(lane, server);
-	return *slot;
+	return slot ? *slot : NULL;
+}
+
+struct back *back_get_home(struct core *core, struct server *server, bool stream)
+{
+	struct lane *lane = lane_of(core), *home = lane->home(lane, server, stream);
+	struct back **slot;
+
+	if (home == lane)
+		return back_get(core, server, stream);
+	slot = back_slot(lane, server, stream);
+	if (slot && !*slot)
+		*slot = back_remote_new(lane, server, home, stream);
+	return slot ? *slot : NULL;
 }
 
 void back_close(struct lane *lane, struct back **p)
@@ -43,8 +63,10 @@ void back_close(struct lane *lane, struct back **p)
 		return;
 	if (b->ops == &back_udp_ops)
 		back_udp_close(b);
-	else
+	else if (b->ops == &back_tcp_ops)
 		back_tcp_close(b);
+	else
+		back_remote_close(b);
 }
 
 void back_close_server(struct lane *lane, const struct server *s)
@@ -61,16 +83,16 @@ void back_reconnect(struct lane *lane, struct server *s)
 {
 	struct back_slot *slot = s->index < lane->nbacks ? &lane->backs[s->index] : NULL;
 
-	if (slot && slot->udp && slot->udp->server == s)
+	if (slot && slot->udp && slot->udp->server == s && slot->udp->ops == &back_udp_ops)
 		back_udp_reset(slot->udp);
-	if (slot && slot->stream && slot->stream->server == s)
+	if (slot && slot->stream && slot->stream->server == s && slot->stream->ops == &back_tcp_ops)
 		back_tcp_reset(slot->stream);
 }
 
 void back_show_tcp(const struct lane *lane, struct text *out)
 {
 	for (size_t i = 0; i < lane->nbacks; i++)
-		if (lane->backs[i].stream)
+		if (lane->backs[i].stream && lane->backs[i].stream->ops == &back_tcp_ops)
 			back_tcp_show(lane->backs[i].stream, out);
 }
 

@@ -22,7 +22,10 @@ void query_map_free(struct query_map *) NONNULL; /* must be empty */
 /* proxy_header writes the PROXY header of a query's client; its length. */
 size_t back_proxy_header(const struct query *, uint8_t out[PROXY_HEADER + 36]) NONNULL;
 
-extern const struct back_ops back_udp_ops, back_tcp_ops;
+extern const struct back_ops back_udp_ops, back_tcp_ops, back_remote_ops;
+struct back **back_slot(struct lane *, const struct server *, bool stream) NONNULL; /* NULL: memory is out */
+struct back *back_remote_new(struct lane *, struct server *, struct lane *home, bool stream) WUNUSED NONNULL;
+void back_remote_close(struct back *) NONNULL;
 void back_udp_close(struct back *) NONNULL; /* frees it; queries in flight are lost */
 void back_tcp_close(struct back *) NONNULL;
 void back_udp_reset(struct back *) NONNULL; /* new sockets from now on */

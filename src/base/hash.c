@@ -1,4 +1,4 @@
-/* hash.c: SipHash-1-3 and the process's secret key. */
+/* hash.c: keyed hashing: SipHash-1-3, and folded multiplication for the data path. */
 #include "hash.h"
 #include "entropy.h"
 #include <pthread.h>
@@ -71,6 +71,49 @@ uint64_t hash_sip13(const uint8_t key[16], const void *data, size_t len)
 	return s.v0 ^ s.v1 ^ s.v2 ^ s.v3;
 }
 
+#ifdef __SIZEOF_INT128__
+/* Where one instruction multiplies 64 by 64 bits, two of them hash a name: each step multiplies data masked by the
+ * secret and folds the product's halves.  Without the secret nobody can aim at a bucket. */
+static inline uint64_t fold(uint64_t a, uint64_t b)
+{
+	unsigned __int128 product = (unsigned __int128)a * b;
+
+	return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+static inline uint64_t load_short(const uint8_t *p, size_t len) /* 1 … 3 bytes */
+{
+	return (uint64_t)p[0] << 16 | (uint64_t)p[len >> 1] << 8 | p[len - 1];
+}
+
+static inline uint64_t load_le32(const uint8_t *p)
+{
+	return (uint64_t)p[0] | (uint64_t)p[1] << 8 | (uint64_t)p[2] << 16 | (uint64_t)p[3] << 24;
+}
+
+static uint64_t hash_fast(const uint8_t key[16], const void *data, size_t len)
+{
+	const uint8_t *p = data;
+	uint64_t k0 = load_le64(key) | 1, k1 = load_le64(key + 8);
+	uint64_t state = k0 ^ (uint64_t)len * UINT64_C(0x9e3779b97f4a7c15), a = 0, b = 0;
+
+	for (; len > 16; len -= 16, p += 16)
+		state = fold(load_le64(p) ^ k1, load_le64(p + 8) ^ state);
+	if (len >= 8) {
+		a = load_le64(p);
+		b = load_le64(p + len - 8);
+	} else if (len >= 4) {
+		a = load_le32(p);
+		b = load_le32(p + len - 4);
+	} else if (len > 0) {
+		a = load_short(p, len);
+	}
+	return fold(fold(a ^ k1, b ^ state), k0 ^ UINT64_C(0xd1342543de82ef95));
+}
+#else
+#define hash_fast hash_sip13
+#endif
+
 static void key_draw(void)
 {
 	pthread_mutex_lock(&key_lock);
@@ -85,7 +128,7 @@ uint64_t hash_bytes(const void *data, size_t len)
 {
 	if (unlikely(!atomic_load_explicit(&key_ready, memory_order_acquire)))
 		key_draw();
-	return hash_sip13(process_key, data, len);
+	return hash_fast(process_key, data, len);
 }
 
 void hash_set_key(const uint8_t key[16])

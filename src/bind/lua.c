@@ -12,12 +12,14 @@ struct lua_kept {
 
 static const char self_key; /* its address is the key in the registry */
 
-const struct word *const lua_words[] = {config_words, server_words, policy_words, pool_words, cache_words, rule_words,
-	stat_words, value_words, function_words, misc_words, net_words, NULL};
+const struct word *const lua_words[] = {config_words, access_words, log_words, server_words,
+	policy_words, pool_words, cache_words, rule_words, stat_words, value_words, function_words,
+	misc_words, net_words, NULL};
 
-static const struct class *const classes[] = {&class_name, &class_nameset, &class_suffixset, &class_netset,
-	&class_netmask, &class_addr, &class_selector, &class_action, &class_cache, &class_server, &class_pool,
-	&class_policy, &class_dq, &class_dr, &class_rule, &class_header, &class_bucket, &class_svc};
+static const struct class *const classes[] = {&class_name, &class_nameset, &class_suffixset,
+	&class_netset, &class_netmask, &class_addr, &class_selector, &class_action, &class_cache,
+	&class_server, &class_pool, &class_policy, &class_dq, &class_dr, &class_rule, &class_header,
+	&class_bucket, &class_svc};
 
 /* ---- life ---- */
 
@@ -163,7 +165,9 @@ static int publish(struct lua *l, const char **error_r)
 		conf_free(&l->seen);
 	if (!dirty || !l->host->publish) {
 		conf_free(&draft);
-		return dirty ? error_set(error_r, "the running configuration cannot be changed here") : 0;
+		return dirty ? error_set(
+				       error_r, "the running configuration cannot be changed here")
+			     : 0;
 	}
 	if (conf_freeze(draft, error_r) < 0) {
 		conf_free(&draft);
@@ -304,7 +308,8 @@ static void let_go(struct conf *c, struct lua *l)
 	conf_leaves(l);
 }
 
-struct conf *bind_load(const char *path, const char *text, const struct host *host, const char **error_r)
+struct conf *bind_load(
+	const char *path, const char *text, const struct host *host, const char **error_r)
 {
 	struct conf *c = conf_new(error_r);
 	struct lua *l = c ? lua_make(host) : NULL;
@@ -474,7 +479,9 @@ int bind_run(struct conf *c, const char *code, struct text *out, const char **er
 	return rc;
 }
 
-void bind_words(void (*fn)(void *, const char *word, const char *spec, const char *doc, const char *example), void *ctx)
+void bind_words(void (*fn)(void *, const char *word, const char *spec, const char *doc,
+			const char *example),
+	void *ctx)
 {
 	for (size_t i = 0; lua_words[i]; i++) {
 		for (const struct word *w = lua_words[i]; w->name; w++)

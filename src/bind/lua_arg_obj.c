@@ -32,7 +32,8 @@ void arg_to_name(struct call *c, int i, struct arg *out)
 }
 
 /* Calls |add| for the value at |index|, or for each entry when it is a table. */
-static void each_entry(struct call *c, int index, void *set, void (*add)(struct call *, int, void *set))
+static void each_entry(
+	struct call *c, int index, void *set, void (*add)(struct call *, int, void *set))
 {
 	size_t n = lua_istable(c->L, index) ? lua_objlen(c->L, index) : 0;
 	int at = lua_gettop(c->L) + 1;
@@ -53,8 +54,8 @@ static void each_entry(struct call *c, int index, void *set, void (*add)(struct 
 }
 
 /* A fresh set that becomes the argument: first on the stack, so that an error frees it. */
-static void *fresh_set(struct call *c, int index, const struct class *class, void *set, struct arg *out,
-	void (*add)(struct call *, int, void *))
+static void *fresh_set(struct call *c, int index, const struct class *class, void *set,
+	struct arg *out, void (*add)(struct call *, int, void *))
 {
 	lua_push_obj(c->L, class, set);
 	each_entry(c, index, set, add);
@@ -122,7 +123,8 @@ static void add_mask(struct call *c, int i, void *set)
 	} else if (other) {
 		netset_each(other, copy_mask, set);
 	} else {
-		rc = lua_type(c->L, i) == LUA_TSTRING ? netset_add_text(set, lua_tostring(c->L, i)) : -EINVAL;
+		rc = lua_type(c->L, i) == LUA_TSTRING ? netset_add_text(set, lua_tostring(c->L, i))
+						      : -EINVAL;
 		if (rc == -EINVAL)
 			arg_bad(c, i);
 		check_memory(c, rc);
@@ -185,7 +187,8 @@ void arg_to_rule(struct call *c, int i, struct arg *out)
 	list = text_list(c, i);
 	s = selector_from_strings(&list, &error);
 	if (!s)
-		lua_fail(c->L, c->word, "argument %d (%.*s): %s", c->position, (int)c->name_len, c->name, error);
+		lua_fail(c->L, c->word, "argument %d (%.*s): %s", c->position, (int)c->name_len,
+			c->name, error);
 	lua_push_obj(c->L, &class_selector, s);
 	lua_replace(c->L, i);
 	arg_is_obj(out, OBJ_SELECTOR, s);

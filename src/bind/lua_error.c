@@ -67,6 +67,13 @@ void lua_note(lua_State *L, const char *word, const char *fmt, ...)
 		lua_warn_at(L, word, "%s", sentence);
 }
 
+void lua_unknown_option(void *ctx, const char *key)
+{
+	const struct lua_here *here = ctx;
+
+	lua_warn_at(here->L, here->word, "unknown option '%s' ignored", key);
+}
+
 /* Does the message begin with FILE:LINE: ? */
 static bool has_prefix(const char *s)
 {
@@ -141,7 +148,7 @@ void lua_flush_out(struct lua *l)
 {
 	char *line = l->log_out.p, *end;
 
-	if (!l->log_out.len)
+	if (!l->log_out.len && !l->log_out.failed)
 		return;
 	for (; line && *line; line = end) {
 		end = line + strcspn(line, "\n");

@@ -16,21 +16,25 @@ static struct object *object_at(lua_State *L, int index)
 {
 	struct object *o = lua_touserdata(L, index);
 
-	if (!o || lua_islightuserdata(L, index) || lua_objlen(L, index) != sizeof(*o) || o->mark != &object_mark)
+	if (!o || lua_islightuserdata(L, index) || lua_objlen(L, index) != sizeof(*o) ||
+		o->mark != &object_mark)
 		return NULL;
 	return o;
 }
 
 /* The living object at |index|, of |class| when that is not NULL. */
-static struct object *object_alive(lua_State *L, int index, const struct class *class, const char *word)
+static struct object *object_alive(
+	lua_State *L, int index, const struct class *class, const char *word)
 {
 	struct object *o = object_at(L, index);
 
 	if (!o || (class && o->class != class))
-		lua_fail(L, word, "must be called with a colon on a %s, got %s", class ? class->shown : "object",
+		lua_fail(L, word, "must be called with a colon on a %s, got %s",
+			class ? class->shown : "object",
 			o ? o->class->shown : luaL_typename(L, index));
 	if (!o->p)
-		lua_fail(L, word, "this %s is no longer valid: it may only be used during the call that got it",
+		lua_fail(L, word,
+			"this %s is no longer valid: it may only be used during the call that got it",
 			o->class->shown);
 	return o;
 }
@@ -127,7 +131,8 @@ static int object_eq(lua_State *L)
 	bool same = a && b && a->class == b->class;
 
 	if (same)
-		same = a->p == b->p || (a->p && b->p && a->class->equal && a->class->equal(a->p, b->p));
+		same = a->p == b->p ||
+		       (a->p && b->p && a->class->equal && a->class->equal(a->p, b->p));
 	lua_pushboolean(L, same);
 	return 1;
 }
@@ -148,7 +153,7 @@ static void push_members(lua_State *L, const struct class *class)
 	lua_newtable(L);
 	for (const struct method *m = class->methods; m && m->name; m++) {
 		lua_pushlightuserdata(L, (void *)(uintptr_t)m);
-		lua_pushlightuserdata(L, (void *)(uintptr_t)class);
+		lua_pushlightuserdata(L, (void *)(uintptr_t) class);
 		lua_pushboolean(L, lua_args_need(m->spec));
 		lua_pushfstring(L, "%s:%s", class->shown, m->name);
 		lua_pushinteger(L, (lua_Integer)lua_args_count(m->spec));
@@ -162,10 +167,11 @@ static void push_members(lua_State *L, const struct class *class)
 }
 
 /* Sets a metamethod that knows members and class. */
-static void set_meta(lua_State *L, const char *name, lua_CFunction fn, int members, const struct class *class)
+static void set_meta(
+	lua_State *L, const char *name, lua_CFunction fn, int members, const struct class *class)
 {
 	lua_pushvalue(L, members);
-	lua_pushlightuserdata(L, (void *)(uintptr_t)class);
+	lua_pushlightuserdata(L, (void *)(uintptr_t) class);
 	lua_pushcclosure(L, fn, 2);
 	lua_setfield(L, members - 1, name);
 }
@@ -174,7 +180,7 @@ void lua_class(lua_State *L, const struct class *class)
 {
 	int members;
 
-	lua_pushlightuserdata(L, (void *)(uintptr_t)class);
+	lua_pushlightuserdata(L, (void *)(uintptr_t) class);
 	lua_newtable(L);
 	push_members(L, class);
 	members = lua_gettop(L);
@@ -198,7 +204,7 @@ void lua_push_obj(lua_State *L, const struct class *class, void *p)
 	luaL_checkstack(L, 3, "out of memory");
 	o = lua_newuserdata(L, sizeof(*o));
 	*o = (struct object){.mark = &object_mark, .class = class, .p = p};
-	lua_pushlightuserdata(L, (void *)(uintptr_t)class);
+	lua_pushlightuserdata(L, (void *)(uintptr_t) class);
 	lua_rawget(L, LUA_REGISTRYINDEX);
 	must(lua_istable(L, -1));
 	lua_setmetatable(L, -2);

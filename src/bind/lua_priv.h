@@ -10,6 +10,10 @@
 #include <lualib.h>
 #include <pthread.h>
 
+/* Names of Lua 5.0 that the headers of 5.1 still carry as macros. */
+#undef lua_ref
+#undef lua_unref
+
 /* One Lua state and what belongs to it.  Entered under |lock| (recursive).
  * The lua_State lives as long as a configuration holds it (|confs|): rows reach it only through queries, and each of
  * those holds its configuration; so a Lua global that holds a row that holds a function is no cycle.  The struct
@@ -59,6 +63,11 @@ struct text *lua_out(lua_State *);            /* console output; text is logged 
 void lua_flush_out(struct lua *);             /* logs what lua_out() holds when there is no console */
 /* lua_note says what went wrong without failing, as dnsdist's console words do: to the console, else as a warning. */
 void lua_note(lua_State *, const char *word, const char *fmt, ...) PRINTF(3, 4);
+struct lua_here { /* for fields_apply(): whom to name */
+	lua_State *L;
+	const char *word;
+};
+void lua_unknown_option(void *here, const char *key); /* warns: an unknown key is no error, as in dnsdist */
 /* lua_where appends "FILE:LINE: " of the user's code that runs now, or nothing. */
 void lua_where(lua_State *, struct text *);
 void lua_error_path(lua_State *, const char *path); /* the message at the top names |path| in full */
@@ -82,7 +91,8 @@ struct word {
 #define DOC(s) s
 #endif
 extern const struct word config_words[], server_words[], pool_words[], cache_words[], rule_words[], stat_words[],
-	value_words[], function_words[], misc_words[], policy_words[], net_words[]; /* name NULL at the end of each */
+	value_words[], function_words[], misc_words[], policy_words[], net_words[],
+	access_words[], log_words[]; /* name NULL at the end of each */
 extern const struct word *const lua_words[]; /* all of them, NULL at the end */
 void lua_register_words(lua_State *, const struct word *);
 void lua_register_rows(lua_State *);     /* selectors and actions: lua_rows.c */
@@ -129,6 +139,7 @@ void lua_obj_dead(lua_State *, int index);
 
 /* Payloads: struct name, nameset, suffixset, netset, netmask, addr, selector, action, cache, server, policy, dq, rule … as in
  * arg.h; class_pool: char * (the name).  lua_push_obj(NULL) raises "out of memory". */
+extern const char OBJ_RULE[]; /* struct rule */
 extern const struct class class_name, class_nameset, class_suffixset, class_netset, class_netmask, class_addr,
 	class_selector, class_action, class_cache, class_server, class_pool, class_policy, class_dq, class_dr, class_rule,
 	class_header, class_bucket, class_svc;

@@ -2,7 +2,8 @@
 #include "lua_priv.h"
 
 /* Registers |fn| as the global |name|; it finds |row| and whether |spec| takes memory in its upvalues. */
-static void define(lua_State *L, const char *name, const void *row, const char *spec, lua_CFunction fn)
+static void define(
+	lua_State *L, const char *name, const void *row, const char *spec, lua_CFunction fn)
 {
 	lua_pushlightuserdata(L, (void *)(uintptr_t)row);
 	lua_pushboolean(L, lua_args_need(spec));
@@ -12,13 +13,15 @@ static void define(lua_State *L, const char *name, const void *row, const char *
 }
 
 /* Checks the arguments of the running call; returns the arena to free when they are no longer needed, or NULL. */
-static struct arena *take_args(lua_State *L, const char *word, const char *spec, struct arg *argv, size_t *argc_r)
+static struct arena *take_args(
+	lua_State *L, const char *word, const char *spec, struct arg *argv, size_t *argc_r)
 {
 	int n = (int)lua_tointeger(L, lua_upvalueindex(3));
 	struct arena *arena = NULL;
 
 	if (lua_gettop(L) > n && !lua_self(L)->loaded)
-		lua_warn_at(L, word, "takes %d argument%s: the rest is ignored", n, n == 1 ? "" : "s");
+		lua_warn_at(
+			L, word, "takes %d argument%s: the rest is ignored", n, n == 1 ? "" : "s");
 	lua_settop(L, n);
 	if (lua_toboolean(L, lua_upvalueindex(2)))
 		arena = lua_arena(L);
@@ -99,7 +102,9 @@ void lua_register_rows(lua_State *L)
 		define(L, r->word, r, r->spec, action_call);
 }
 
-void lua_each_row(void (*fn)(void *, const char *word, const char *spec, const char *doc, const char *example), void *ctx)
+void lua_each_row(void (*fn)(void *, const char *word, const char *spec, const char *doc,
+			  const char *example),
+	void *ctx)
 {
 	for (const struct selector_row *r = selector_rows; r->word; r++)
 		fn(ctx, r->word, r->spec, r->doc, r->example);

@@ -2,8 +2,9 @@
 #ifndef BIND_MESSAGE_H
 #define BIND_MESSAGE_H
 
-#include "value.h"
+#include "message_rename.h"
 #include "rule.h"
+#include "value.h"
 
 /* What a dq or dr userdata holds: |dq| is NULL outside the call that it was made for. */
 struct lua_message {
@@ -15,9 +16,6 @@ struct dq *message_dq(lua_State *, void *self); /* raises an error when the quer
 /* Tags of ours carry values that have no member in struct dq; users do not see them. */
 enum { MESSAGE_OWN_TAG = '\1' };
 
-/* message_rename: message_rename.c.  Puts |to| in place of the question's name and of every owner equal to it, in a
- * message with compression.  0, -ENOBUFS, -ENOMEM or -EBADMSG; then |msg| is as it was. */
-int message_rename(uint8_t *msg, size_t *len, size_t cap, const struct name *to) WUNUSED;
 /* message_adopt_question: the query's message has another question now: dq->question and dq->ask_name follow.  Their
  * memory lives as long as the query's marks.  0, -EBADMSG, -ENOMEM, or -ENOBUFS after too many changes. */
 int message_adopt_question(struct dq *) WUNUSED;

@@ -1,6 +1,7 @@
 /* message_rename.c: another name for the question of a message that uses compression: written anew, record by record.
  * Names inside rdata are expanded where a type may compress them (RFC 3597 section 4), for what they point at moves. */
-#include "message.h"
+#include "message_rename.h"
+#include "mem.h"
 
 /* How names stand in the rdata of types that may use compression: |skip| bytes, |names| names, then the rest. */
 static const struct layout {

@@ -3,37 +3,28 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#define METHOD(name) static int name(lua_State *L, void *self, const struct arg *argv UNUSED, size_t argc UNUSED)
-
-struct here {
-	lua_State *L;
-	const char *word;
-};
-
-static void unknown_option(void *ctx, const char *key)
-{
-	const struct here *here = ctx;
-
-	lua_warn_at(here->L, here->word, "unknown option '%s' ignored", key);
-}
+#define METHOD(name) \
+	static int name(lua_State *L, void *self, const struct arg *argv UNUSED, size_t argc UNUSED)
 
 /* The options that followed maxEntries before there was a table. */
 static int apply_positions(struct cache_options *o, const struct arg *argv, const char **error_r)
 {
-	static const char *const keys[] = {"maxEntries", "maxTTL", "minTTL", "temporaryFailureTTL", "staleTTL",
-		"dontAge", "numberOfShards", "deferrableInsertLock", "maxNegativeTTL", "parseECS"};
+	static const char *const keys[] = {"maxEntries", "maxTTL", "minTTL", "temporaryFailureTTL",
+		"staleTTL", "dontAge", "numberOfShards", "deferrableInsertLock", "maxNegativeTTL",
+		"parseECS"};
 	int rc = 0;
 
 	for (size_t i = 0; i < LEN(keys) && rc == 0; i++) {
 		if (arg_given(&argv[i]) && argv[i].kind != ARG_TABLE)
-			rc = field_set(field_find(cache_fields, cache_field_count, keys[i]), o, &argv[i], error_r);
+			rc = field_set(field_find(cache_fields, cache_field_count, keys[i]), o,
+				&argv[i], error_r);
 	}
 	return rc;
 }
 
 static int new_cache(lua_State *L, const struct word *w, const struct arg *argv, size_t argc UNUSED)
 {
-	struct here here = {L, w->name};
+	struct lua_here here = {L, w->name};
 	const char *error = "out of memory";
 	struct cache_options o = {.max_entries = 0};
 	struct cache *c;
@@ -42,7 +33,8 @@ static int new_cache(lua_State *L, const struct word *w, const struct arg *argv,
 	if (rc == 0)
 		rc = apply_positions(&o, argv, &error);
 	if (rc == 0 && argv[1].kind == ARG_TABLE)
-		rc = fields_apply(cache_fields, cache_field_count, &o, &argv[1], unknown_option, &here, &error);
+		rc = fields_apply(cache_fields, cache_field_count, &o, &argv[1], lua_unknown_option,
+			&here, &error);
 	if (rc < 0)
 		return lua_fail(L, w->name, "%s", error);
 	c = cache_new(&o, &error);
@@ -53,8 +45,10 @@ static int new_cache(lua_State *L, const struct word *w, const struct arg *argv,
 }
 
 const struct word cache_words[] = {
-	{"newPacketCache", "maxEntries:uint options:any? minTTL:any? temporaryFailureTTL:any? staleTTL:any? dontAge:any? "
-		"numberOfShards:any? deferrableInsertLock:any? maxNegativeTTL:any? parseECS:any?", new_cache,
+	{"newPacketCache",
+		"maxEntries:uint options:any? minTTL:any? temporaryFailureTTL:any? staleTTL:any? dontAge:any? "
+		"numberOfShards:any? deferrableInsertLock:any? maxNegativeTTL:any? parseECS:any?",
+		new_cache,
 		DOC("A cache for this many answers; give it to pools by getPool(name):setCache(cache)."),
 		DOC("getPool(\"\"):setCache(newPacketCache(1000, {maxTTL=3600, staleTTL=30}))")},
 	{NULL, NULL, NULL, NULL, NULL},
@@ -82,13 +76,15 @@ METHOD(expunge)
 }
 
 /* A name, or a list of names and strings that are. */
-static size_t expunge_one(lua_State *L, struct cache *c, const struct arg *a, unsigned qtype, bool suffix)
+static size_t expunge_one(
+	lua_State *L, struct cache *c, const struct arg *a, unsigned qtype, bool suffix)
 {
 	const struct name *obj = arg_obj(a, OBJ_NAME);
 	struct name n;
 
 	if (!obj && (a->kind != ARG_STR || name_from_text(&n, a->s.p, a->s.len) < 0))
-		lua_fail(L, "expungeByName", "argument 1 (names): got %s, expected a domain name or a list of them",
+		lua_fail(L, "expungeByName",
+			"argument 1 (names): got %s, expected a domain name or a list of them",
 			arg_str(a, arg_kind_name(a)));
 	return cache_expunge_name(c, obj ? obj : &n, qtype, suffix);
 }
@@ -250,5 +246,8 @@ static void free_cache(void *self)
 	cache_free(&c);
 }
 
-const struct class class_cache = {
-	.type = OBJ_CACHE, .shown = "PacketCache", .methods = methods, .free = free_cache, .tostring = cache_tostring};
+const struct class class_cache = {.type = OBJ_CACHE,
+	.shown = "PacketCache",
+	.methods = methods,
+	.free = free_cache,
+	.tostring = cache_tostring};

@@ -1,40 +1,12 @@
-/* words_misc.c: log lines, the console's output, time, what the process is doing. */
-#include "log.h"
+/* words_misc.c: the console's output, time, what the process is doing. */
 #include "lua_priv.h"
 #include <stdio.h>
 #include <time.h>
 #include <unistd.h>
 
 #define WORD(name) \
-	static int name(lua_State *L, const struct word *w UNUSED, const struct arg *argv UNUSED, size_t argc UNUSED)
-
-WORD(info)
-{
-	(void)L;
-	log_info(LUA, "%s", argv[0].s.p);
-	return 0;
-}
-
-WORD(warning)
-{
-	(void)L;
-	log_warn(LUA, "%s", argv[0].s.p);
-	return 0;
-}
-
-WORD(err)
-{
-	(void)L;
-	log_error(LUA, "%s", argv[0].s.p);
-	return 0;
-}
-
-WORD(verbose)
-{
-	(void)L;
-	log_debug(LUA, "%s", argv[0].s.p);
-	return 0;
-}
+	static int name(lua_State *L, const struct word *w UNUSED, const struct arg *argv UNUSED, \
+		size_t argc UNUSED)
 
 WORD(show)
 {
@@ -97,7 +69,8 @@ struct help {
 	size_t column;
 };
 
-static void help_word(void *ctx, const char *word, const char *spec, const char *doc, const char *example UNUSED)
+static void help_word(
+	void *ctx, const char *word, const char *spec, const char *doc, const char *example UNUSED)
 {
 	struct help *h = ctx;
 
@@ -116,16 +89,15 @@ WORD(help)
 }
 
 const struct word misc_words[] = {
-	{"infolog", "line:str", info, DOC("Writes a line to the log."), DOC("infolog(\"started\")")},
-	{"warnlog", "line:str", warning, DOC("Writes a warning to the log."), DOC("warnlog(\"odd\")")},
-	{"errlog", "line:str", err, DOC("Writes an error to the log."), DOC("errlog(\"bad\")")},
-	{"vinfolog", "line:str", verbose, DOC("Writes a line to the log when it is verbose."), DOC("vinfolog(\"detail\")")},
 	{"show", "text:str", show, DOC("Prints on the console."), DOC("show(\"text\")")},
 	{"shutdown", "", stop, DOC("Stops the daemon."), DOC("if false then shutdown() end")},
-	{"inClientStartup", "", in_client, DOC("Is the file read for the console client?"), DOC("inClientStartup()")},
+	{"inClientStartup", "", in_client, DOC("Is the file read for the console client?"),
+		DOC("inClientStartup()")},
 	{"inConfigCheck", "", in_check, DOC("Is the file only checked?"), DOC("inConfigCheck()")},
-	{"getCurrentTime", "", current_time, DOC("Wall clock: a table with tv_sec and tv_nsec."), DOC("getCurrentTime()")},
-	{"getServerID", "", server_id, DOC("What setServerID() set, else the host's name."), DOC("getServerID()")},
+	{"getCurrentTime", "", current_time, DOC("Wall clock: a table with tv_sec and tv_nsec."),
+		DOC("getCurrentTime()")},
+	{"getServerID", "", server_id, DOC("What setServerID() set, else the host's name."),
+		DOC("getServerID()")},
 	{"help", "", help, DOC("Prints all words."), DOC("help()")},
 	{NULL, NULL, NULL, NULL, NULL},
 };

@@ -10,7 +10,8 @@
 #include <unistd.h>
 
 #define WORD(name) \
-	static int name(lua_State *L, const struct word *w UNUSED, const struct arg *argv UNUSED, size_t argc UNUSED)
+	static int name(lua_State *L, const struct word *w UNUSED, const struct arg *argv UNUSED, \
+		size_t argc UNUSED)
 
 /* Lines of |found| become a list of strings; |found| is freed first, so that nothing leaks when Lua runs out. */
 static int push_lines(lua_State *L, struct text *found)
@@ -42,7 +43,8 @@ WORD(get_resolvers)
 		return 1;
 	}
 	while (fgets(line, sizeof(line), f)) {
-		if (sscanf(line, " nameserver %127s", addr) == 1 && addr_parse(&parsed, addr, 53) == 0)
+		if (sscanf(line, " nameserver %127s", addr) == 1 &&
+			addr_parse(&parsed, addr, 53) == 0)
 			text_addf(&found, "%s\n", addr);
 	}
 	fclose(f);
@@ -102,7 +104,8 @@ static unsigned bits_of(const struct sockaddr *mask, unsigned family)
 	unsigned bits = 0;
 	struct sockaddr_storage copy = {.ss_family = 0};
 
-	memcpy(&copy, mask, family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in));
+	memcpy(&copy, mask,
+		family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in));
 	copy.ss_family = (sa_family_t)family; /* not always set in masks */
 	addr_from_sockaddr(&a, (struct sockaddr *)&copy);
 	for (unsigned i = 0; i < addr_len(&a); i++)
@@ -144,10 +147,10 @@ WORD(ranges)
 /* ---- neighbours ---- */
 
 /* Takes the link-layer address of |a| from one netlink message; true when it was there. */
-static bool take_neighbour(const struct nlmsghdr *h, const struct addr *a, uint8_t mac[6])
+static bool take_neighbour(struct nlmsghdr *h, const struct addr *a, uint8_t mac[6])
 {
-	const struct ndmsg *nd = NLMSG_DATA(h);
-	const struct rtattr *attr = (const struct rtattr *)(const void *)((const char *)nd + NLMSG_ALIGN(sizeof(*nd)));
+	struct ndmsg *nd = NLMSG_DATA(h);
+	struct rtattr *attr = (void *)((char *)nd + NLMSG_ALIGN(sizeof(*nd)));
 	int left = (int)h->nlmsg_len - (int)NLMSG_LENGTH(sizeof(*nd));
 	const void *link = NULL;
 	bool same = false;
@@ -176,7 +179,7 @@ static bool find_neighbour(int fd, const struct addr *a, uint8_t mac[6])
 
 		if (got <= 0)
 			return found;
-		for (const struct nlmsghdr *h = (const void *)buf; NLMSG_OK(h, left); h = NLMSG_NEXT(h, left)) {
+		for (struct nlmsghdr *h = (void *)buf; NLMSG_OK(h, left); h = NLMSG_NEXT(h, left)) {
 			if (h->nlmsg_type == NLMSG_DONE || h->nlmsg_type == NLMSG_ERROR)
 				return found;
 			if (h->nlmsg_type == RTM_NEWNEIGH && !found)
@@ -190,7 +193,9 @@ static bool neighbour(const struct addr *a, uint8_t mac[6])
 	struct {
 		struct nlmsghdr h;
 		struct ndmsg nd;
-	} ask = {.h = {.nlmsg_len = sizeof(ask), .nlmsg_type = RTM_GETNEIGH, .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP},
+	} ask = {.h = {.nlmsg_len = sizeof(ask),
+			 .nlmsg_type = RTM_GETNEIGH,
+			 .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP},
 		.nd = {.ndm_family = (unsigned char)a->family}};
 	struct timeval limit = {.tv_sec = 1};
 	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
@@ -217,15 +222,20 @@ WORD(mac_address)
 }
 
 const struct word net_words[] = {
-	{"getResolvers", "file:str", get_resolvers, DOC("The addresses in a resolv.conf, as a list."),
+	{"getResolvers", "file:str", get_resolvers,
+		DOC("The addresses in a resolv.conf, as a list."),
 		DOC("getResolvers(\"/dev/null\")")},
-	{"getListOfNetworkInterfaces", "", interfaces, DOC("The names of network interfaces, as a list."),
+	{"getListOfNetworkInterfaces", "", interfaces,
+		DOC("The names of network interfaces, as a list."),
 		DOC("getListOfNetworkInterfaces()")},
-	{"getListOfAddressesOfNetworkInterface", "interface:str", addresses, DOC("The addresses of an interface, as a list."),
+	{"getListOfAddressesOfNetworkInterface", "interface:str", addresses,
+		DOC("The addresses of an interface, as a list."),
 		DOC("getListOfAddressesOfNetworkInterface(\"lo\")")},
-	{"getListOfRangesOfNetworkInterface", "interface:str", ranges, DOC("The netmasks of an interface, as a list."),
+	{"getListOfRangesOfNetworkInterface", "interface:str", ranges,
+		DOC("The netmasks of an interface, as a list."),
 		DOC("getListOfRangesOfNetworkInterface(\"lo\")")},
-	{"getMACAddress", "address:addr", mac_address, DOC("The six bytes of a neighbour's MAC address, or \"\"."),
+	{"getMACAddress", "address:addr", mac_address,
+		DOC("The six bytes of a neighbour's MAC address, or \"\"."),
 		DOC("getMACAddress(\"192.0.2.1\")")},
 	{NULL, NULL, NULL, NULL, NULL},
 };

@@ -3,7 +3,8 @@
 #include "lua_priv.h"
 
 #define WORD(name) \
-	static int name(lua_State *L, const struct word *w UNUSED, const struct arg *argv UNUSED, size_t argc UNUSED)
+	static int name(lua_State *L, const struct word *w UNUSED, const struct arg *argv UNUSED, \
+		size_t argc UNUSED)
 
 /* ---- a policy that is a function of the user's: owned by its state ---- */
 
@@ -67,7 +68,8 @@ static int policy_protected(lua_State *L)
 	return 0;
 }
 
-static struct server *policy_choose(const struct policy *p, const struct pool *pool, const struct choose *ch)
+static struct server *policy_choose(
+	const struct policy *p, const struct pool *pool, const struct choose *ch)
 {
 	struct policy_call call = {.policy = p->arg, .pool = pool, .choose = ch};
 	lua_State *L = lua_func_push(call.policy->func);
@@ -104,7 +106,8 @@ static const struct policy *make_policy(lua_State *L, const char *word, const ch
 	}
 	strcpy(p->name, name);
 	p->func = f;
-	p->policy = (struct policy){.name = p->name, .is_lua = true, .choose = policy_choose, .arg = p};
+	p->policy =
+		(struct policy){.name = p->name, .is_lua = true, .choose = policy_choose, .arg = p};
 	if (lua_keep(lua_self(L), p, free_policy) < 0) {
 		free_policy(p);
 		lua_fail(L, word, "out of memory");
@@ -119,7 +122,8 @@ static void push_policy(lua_State *L, const struct policy *p)
 
 /* ---- words ---- */
 
-static void set_pool_policy(lua_State *L, const char *word, const char *pool_name, const struct policy *p)
+static void set_pool_policy(
+	lua_State *L, const char *word, const char *pool_name, const struct policy *p)
 {
 	struct pool *pool = conf_pool_make(lua_draft(L), pool_name);
 
@@ -180,21 +184,25 @@ WORD(show_pool_policy)
 }
 
 const struct word policy_words[] = {
-	{"setServerPolicy", "policy:policy", set_policy, DOC("How a backend is chosen in pools without a policy of their own."),
+	{"setServerPolicy", "policy:policy", set_policy,
+		DOC("How a backend is chosen in pools without a policy of their own."),
 		DOC("setServerPolicy(firstAvailable)")},
 	{"setServerPolicyLua", "name:str function:func", set_policy_lua,
 		DOC("The same by a function(servers, dq) that returns an index from 1, a server or nil."),
 		DOC("setServerPolicyLua(\"first\", function(servers, dq) return 1 end)")},
-	{"newServerPolicy", "name:str function:func", new_policy, DOC("A policy object of a function(servers, dq)."),
+	{"newServerPolicy", "name:str function:func", new_policy,
+		DOC("A policy object of a function(servers, dq)."),
 		DOC("setServerPolicy(newServerPolicy(\"first\", function(servers, dq) return 1 end))")},
-	{"showServerPolicy", "", show_policy, DOC("Prints the policy's name."), DOC("showServerPolicy()")},
-	{"setPoolServerPolicy", "policy:policy pool:str", pool_policy, DOC("How a backend of this pool is chosen."),
+	{"showServerPolicy", "", show_policy, DOC("Prints the policy's name."),
+		DOC("showServerPolicy()")},
+	{"setPoolServerPolicy", "policy:policy pool:str", pool_policy,
+		DOC("How a backend of this pool is chosen."),
 		DOC("setPoolServerPolicy(roundrobin, \"\")")},
 	{"setPoolServerPolicyLua", "name:str function:func pool:str", pool_policy_lua,
 		DOC("The same by a function."),
 		DOC("setPoolServerPolicyLua(\"first\", function(servers, dq) return 1 end, \"\")")},
-	{"showPoolServerPolicy", "pool:str", show_pool_policy, DOC("Prints the name of a pool's policy."),
-		DOC("showPoolServerPolicy(\"\")")},
+	{"showPoolServerPolicy", "pool:str", show_pool_policy,
+		DOC("Prints the name of a pool's policy."), DOC("showPoolServerPolicy(\"\")")},
 	{NULL, NULL, NULL, NULL, NULL},
 };
 
@@ -257,5 +265,8 @@ static const struct attribute attributes[] = {
 	{"isPerThread", get_false, NULL},
 	{NULL, NULL, NULL},
 };
-const struct class class_policy = {
-	.type = OBJ_POLICY, .shown = "ServerPolicy", .methods = methods, .attributes = attributes, .tostring = get_name};
+const struct class class_policy = {.type = OBJ_POLICY,
+	.shown = "ServerPolicy",
+	.methods = methods,
+	.attributes = attributes,
+	.tostring = get_name};

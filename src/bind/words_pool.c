@@ -2,8 +2,10 @@
 #include "lua_priv.h"
 
 #define WORD(name) \
-	static int name(lua_State *L, const struct word *w UNUSED, const struct arg *argv UNUSED, size_t argc UNUSED)
-#define METHOD(name) static int name(lua_State *L, void *self, const struct arg *argv UNUSED, size_t argc UNUSED)
+	static int name(lua_State *L, const struct word *w UNUSED, const struct arg *argv UNUSED, \
+		size_t argc UNUSED)
+#define METHOD(name) \
+	static int name(lua_State *L, void *self, const struct arg *argv UNUSED, size_t argc UNUSED)
 
 /* For changes; makes the pool when it is gone. */
 static struct pool *edit_pool(lua_State *L, const char *name)
@@ -59,9 +61,12 @@ WORD(show_pools)
 }
 
 const struct word pool_words[] = {
-	{"getPool", "name:str", get_pool, DOC("A pool by name; made when there is none."), DOC("getPool(\"abuse\")")},
-	{"getPoolServers", "name:str", get_pool_servers, DOC("The backends of a pool, as a list."), DOC("getPoolServers(\"\")")},
-	{"getPoolNames", "", get_pool_names, DOC("The names of all pools, as a list."), DOC("getPoolNames()")},
+	{"getPool", "name:str", get_pool, DOC("A pool by name; made when there is none."),
+		DOC("getPool(\"abuse\")")},
+	{"getPoolServers", "name:str", get_pool_servers, DOC("The backends of a pool, as a list."),
+		DOC("getPoolServers(\"\")")},
+	{"getPoolNames", "", get_pool_names, DOC("The names of all pools, as a list."),
+		DOC("getPoolNames()")},
 	{"showPools", "", show_pools, DOC("Prints the pools."), DOC("showPools()")},
 	{NULL, NULL, NULL, NULL, NULL},
 };

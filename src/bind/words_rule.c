@@ -1,13 +1,11 @@
-/* words_rule.c: the rule chains: one family of ten words for each row of tbl/chain.def, and rules as objects. */
+/* words_rule.c: the rule chains: one family of ten words for each row of tbl/chain.def. */
 #include "lua_priv.h"
 #include <ctype.h>
 #include <stdlib.h>
 
 #define WORD(name) \
-	static int name(lua_State *L, const struct word *w UNUSED, const struct arg *argv UNUSED, size_t argc UNUSED)
-#define METHOD(name) static int name(lua_State *L, void *self, const struct arg *argv UNUSED, size_t argc UNUSED)
-
-static const char OBJ_RULE[] = "a rule";
+	static int name(lua_State *L, const struct word *w UNUSED, const struct arg *argv UNUSED, \
+		size_t argc UNUSED)
 
 enum { WORDS_PER_CHAIN = 10 };
 
@@ -79,7 +77,8 @@ static struct rule *make_rule(lua_State *L, const struct word *w, const struct a
 	}
 	if (uuid && *uuid && !is_uuid(uuid))
 		lua_fail(L, w->name, "uuid: got '%.60s', expected a UUID", uuid);
-	r = rule_new(argv[0].o.p, argv[1].o.p, name, uuid && *uuid ? uuid : NULL, &lua_self(L)->rng);
+	r = rule_new(
+		argv[0].o.p, argv[1].o.p, name, uuid && *uuid ? uuid : NULL, &lua_self(L)->rng);
 	lua_push_obj(L, &class_rule, r);
 	return r;
 }
@@ -93,12 +92,8 @@ static void check_kind(lua_State *L, const struct word *w, const struct action *
 
 static void append(lua_State *L, const struct word *w, struct chain *chain, struct rule *r)
 {
-	struct rule *mine = rule_ref(r);
-
-	if (chain_add(chain, mine) < 0) {
-		rule_free(&mine);
+	if (chain_add(chain, rule_ref(r)) < 0)
 		lua_fail(L, w->name, "out of memory");
-	}
 }
 
 WORD(add)
@@ -127,7 +122,8 @@ WORD(set_all)
 	for (size_t i = 0; i < argv[0].t.n; i++) {
 		r = arg_obj(&argv[0].t.v[i], OBJ_RULE);
 		if (!r)
-			return lua_fail(L, w->name, "argument 1 (rules): entry %zu: got %s, expected newRuleAction()",
+			return lua_fail(L, w->name,
+				"argument 1 (rules): entry %zu: got %s, expected newRuleAction()",
 				i + 1, arg_kind_name(&argv[0].t.v[i]));
 		check_kind(L, w, r->action, takes_response_actions(chain_of(w)));
 	}
@@ -201,10 +197,12 @@ WORD(get)
 
 /* ---- showing ---- */
 
-static void show_chain(lua_State *L, const struct chain *chain, const struct arg *opts, unsigned top)
+static void show_chain(
+	lua_State *L, const struct chain *chain, const struct arg *opts, unsigned top)
 {
 	const struct arg *uuids = opts->kind == ARG_TABLE ? arg_get(opts, "showUUIDs") : NULL;
-	const struct arg *width = opts->kind == ARG_TABLE ? arg_get(opts, "truncateRuleWidth") : NULL;
+	const struct arg *width =
+		opts->kind == ARG_TABLE ? arg_get(opts, "truncateRuleWidth") : NULL;
 
 	chain_show(lua_out(L), chain, arg_bool(uuids, false), (int)arg_num(width, -1), top);
 }
@@ -268,7 +266,8 @@ WORD(get_top_self)
 	return push_top(L, &lua_conf(L)->chain[CHAIN_SELF_ANSWERED], top_of(&argv[0]));
 }
 
-static int push_action(lua_State *L, const struct word *w, enum chain_id id, const struct arg *index)
+static int push_action(
+	lua_State *L, const struct word *w, enum chain_id id, const struct arg *index)
 {
 	const struct chain *chain = &lua_conf(L)->chain[id];
 	ssize_t at = find(chain, index);
@@ -296,273 +295,61 @@ WORD(make_selector)
 }
 
 /* What the examples of a chain's words use. */
-#define USES_QUERY          "AllowAction()"
-#define USES_CACHE_MISS     "AllowAction()"
-#define USES_RESPONSE       "AllowResponseAction()"
-#define USES_CACHE_HIT      "AllowResponseAction()"
+#define USES_QUERY	    "AllowAction()"
+#define USES_CACHE_MISS	    "AllowAction()"
+#define USES_RESPONSE	    "AllowResponseAction()"
+#define USES_CACHE_HIT	    "AllowResponseAction()"
 #define USES_CACHE_INSERTED "AllowResponseAction()"
 #define USES_SELF_ANSWERED  "AllowResponseAction()"
-#define USES_XFR            "AllowResponseAction()"
-#define USES_TIMEOUT        "AllowResponseAction()"
+#define USES_XFR	    "AllowResponseAction()"
+#define USES_TIMEOUT	    "AllowResponseAction()"
 
 const struct word rule_words[] = {
 #define CHAIN(id, word, list) \
 	{"add" word "Action", "rule:rule action:action options:opts?", add, \
 		DOC("Adds a rule to the " list "; options: name, uuid."), \
 		DOC("add" word "Action(AllRule(), " USES_##id ", {name=\"one\"})")}, \
-	{"show" word "Rules", "options:opts?", show, DOC("Prints the " list "; options: showUUIDs, truncateRuleWidth."), \
-		DOC("show" word "Rules({showUUIDs=true})")}, \
-	{"rm" word "Rule", "rule:any", rm, DOC("Removes one of the " list " by index from 0, UUID or name."), \
-		DOC("add" word "Action(AllRule(), " USES_##id ") rm" word "Rule(0)")}, \
-	{"clear" word "Rules", "", clear, DOC("Removes all " list "."), DOC("clear" word "Rules()")}, \
-	{"mv" word "Rule", "from:uint to:uint", mv, DOC("Moves one of the " list " before another."), \
-		DOC("add" word "Action(AllRule(), " USES_##id ") mv" word "Rule(0, 1)")}, \
-	{"mv" word "RuleToTop", "", mv_to_top, DOC("Moves the last of the " list " to the front."), \
-		DOC("mv" word "RuleToTop()")}, \
-	{"get" word "Rule", "rule:any", get, DOC("One of the " list " by index from 0, UUID or name."), \
-		DOC("get" word "Rule(0)")}, \
-	{"getTop" word "Rules", "top:uint?", get_top, DOC("The most matched of the " list ", as a list."), \
-		DOC("getTop" word "Rules(10)")}, \
-	{"top" word "Rules", "top:uint? options:opts?", top, DOC("Prints the most matched of the " list "."), \
-		DOC("top" word "Rules(10)")}, \
-	{"set" word "Rules", "rules:table", set_all, DOC("Replaces all " list " by a list of newRuleAction()."), \
-		DOC("set" word "Rules({newRuleAction(AllRule(), " USES_##id ")})")},
+		{"show" word "Rules", "options:opts?", show, \
+			DOC("Prints the " list "; options: showUUIDs, truncateRuleWidth."), \
+			DOC("show" word "Rules({showUUIDs=true})")}, \
+		{"rm" word "Rule", "rule:any", rm, \
+			DOC("Removes one of the " list " by index from 0, UUID or name."), \
+			DOC("add" word "Action(AllRule(), " USES_##id ") rm" word "Rule(0)")}, \
+		{"clear" word "Rules", "", clear, DOC("Removes all " list "."), \
+			DOC("clear" word "Rules()")}, \
+		{"mv" word "Rule", "from:uint to:uint", mv, \
+			DOC("Moves one of the " list " before another."), \
+			DOC("add" word "Action(AllRule(), " USES_##id ") mv" word "Rule(0, 1)")}, \
+		{"mv" word "RuleToTop", "", mv_to_top, \
+			DOC("Moves the last of the " list " to the front."), \
+			DOC("mv" word "RuleToTop()")}, \
+		{"get" word "Rule", "rule:any", get, \
+			DOC("One of the " list " by index from 0, UUID or name."), \
+			DOC("get" word "Rule(0)")}, \
+		{"getTop" word "Rules", "top:uint?", get_top, \
+			DOC("The most matched of the " list ", as a list."), \
+			DOC("getTop" word "Rules(10)")}, \
+		{"top" word "Rules", "top:uint? options:opts?", top, \
+			DOC("Prints the most matched of the " list "."), \
+			DOC("top" word "Rules(10)")}, \
+		{"set" word "Rules", "rules:table", set_all, \
+			DOC("Replaces all " list " by a list of newRuleAction()."), \
+			DOC("set" word "Rules({newRuleAction(AllRule(), " USES_##id ")})")},
 #include "tbl/chain.def"
 #undef CHAIN
-	{"makeRule", "rule:rule", make_selector, DOC("A selector of netmasks or names, as rules take them in its place."),
+	{"makeRule", "rule:rule", make_selector,
+		DOC("A selector of netmasks or names, as rules take them in its place."),
 		DOC("makeRule({\"192.0.2.0/24\", \"2001:db8::/32\"})")},
 	{"newRuleAction", "rule:rule action:action options:opts?", new_rule,
 		DOC("A selector and an action for setRules() and its sisters; options: name, uuid."),
 		DOC("newRuleAction(AllRule(), DropAction(), {name=\"all\"})")},
 	{"getAction", "rule:any", get_action, DOC("The action of one of the rules."),
 		DOC("addAction(AllRule(), AllowAction()) getAction(0)")},
-	{"getCacheMissAction", "rule:any", get_miss_action, DOC("The action of one of the cache-miss rules."),
+	{"getCacheMissAction", "rule:any", get_miss_action,
+		DOC("The action of one of the cache-miss rules."),
 		DOC("addCacheMissAction(AllRule(), AllowAction()) getCacheMissAction(0)")},
-	{"getTopSelfAnsweredRules", "top:uint?", get_top_self, DOC("Another name of getTopSelfAnsweredResponseRules()."),
+	{"getTopSelfAnsweredRules", "top:uint?", get_top_self,
+		DOC("Another name of getTopSelfAnsweredResponseRules()."),
 		DOC("getTopSelfAnsweredRules(10)")},
 	{NULL, NULL, NULL, NULL, NULL},
-};
-
-/* ---- rules as objects ---- */
-
-METHOD(rule_action)
-{
-	const struct rule *r = self;
-
-	lua_push_obj(L, &class_action, action_ref(r->action));
-	return 1;
-}
-
-METHOD(rule_selector)
-{
-	const struct rule *r = self;
-
-	lua_push_obj(L, &class_selector, selector_ref(r->selector));
-	return 1;
-}
-
-static int rule_matches(lua_State *L, void *self)
-{
-	struct rule *r = self;
-
-	lua_pushnumber(L, (lua_Number)atomic_load_explicit(&r->matches, memory_order_relaxed));
-	return 1;
-}
-
-METHOD(rule_get_matches)
-{
-	return rule_matches(L, self);
-}
-
-static int rule_name(lua_State *L, void *self)
-{
-	const struct rule *r = self;
-
-	lua_pushstring(L, r->name);
-	return 1;
-}
-
-static int rule_uuid(lua_State *L, void *self)
-{
-	const struct rule *r = self;
-
-	lua_pushstring(L, r->uuid);
-	return 1;
-}
-
-static int rule_tostring(lua_State *L, void *self)
-{
-	const struct rule *r = self;
-
-	lua_pushfstring(L, "%s -> %s", r->selector->text, r->action->text);
-	return 1;
-}
-
-METHOD(rule_to_string)
-{
-	return rule_tostring(L, self);
-}
-
-static void free_rule(void *self)
-{
-	struct rule *r = self;
-
-	rule_free(&r);
-}
-
-static const struct method rule_methods[] = {
-	{"getAction", "", rule_action},
-	{"getSelector", "", rule_selector},
-	{"getMatches", "", rule_get_matches},
-	{"toString", "", rule_to_string},
-	{NULL, NULL, NULL},
-};
-static const struct attribute rule_attributes[] = {
-	{"name", rule_name, NULL},
-	{"uuid", rule_uuid, NULL},
-	{"matches", rule_matches, NULL},
-	{NULL, NULL, NULL},
-};
-const struct class class_rule = {
-	.type = OBJ_RULE,
-	.shown = "DNSDistRuleAction",
-	.methods = rule_methods,
-	.attributes = rule_attributes,
-	.free = free_rule,
-	.tostring = rule_tostring,
-};
-
-/* ---- selectors ---- */
-
-/* Matches are counted by rules: those of all rules with this selector. */
-METHOD(selector_matches)
-{
-	const struct conf *c = lua_conf(L);
-	lua_Number n = 0;
-
-	for (size_t id = 0; id < CHAIN_COUNT; id++) {
-		for (size_t i = 0; i < c->chain[id].n; i++) {
-			struct rule *r = c->chain[id].v[i];
-
-			if (r->selector == self)
-				n += (lua_Number)atomic_load_explicit(&r->matches, memory_order_relaxed);
-		}
-	}
-	lua_pushnumber(L, n);
-	return 1;
-}
-
-static int selector_tostring(lua_State *L, void *self)
-{
-	const struct selector *s = self;
-
-	lua_pushstring(L, s->text);
-	return 1;
-}
-
-METHOD(selector_to_string)
-{
-	return selector_tostring(L, self);
-}
-
-static void free_selector(void *self)
-{
-	struct selector *s = self;
-
-	selector_free(&s);
-}
-
-static const struct method selector_methods[] = {
-	{"getMatches", "", selector_matches}, {"toString", "", selector_to_string}, {NULL, NULL, NULL}};
-const struct class class_selector = {
-	.type = OBJ_SELECTOR,
-	.shown = "DNSRule",
-	.methods = selector_methods,
-	.free = free_selector,
-	.tostring = selector_tostring,
-};
-
-/* ---- actions ---- */
-
-enum { STATS_MAX = 16 };
-struct stats {
-	size_t n;
-	struct {
-		const char *name;
-		double value;
-	} v[STATS_MAX];
-};
-
-static void gather_stat(void *ctx, const char *name, double value)
-{
-	struct stats *s = ctx;
-
-	if (s->n < STATS_MAX) {
-		s->v[s->n].name = name;
-		s->v[s->n++].value = value;
-	}
-}
-
-static struct stats stats_of(const struct action *a)
-{
-	struct stats s = {.n = 0};
-
-	if (a->stats)
-		a->stats(a, gather_stat, &s);
-	return s;
-}
-
-METHOD(action_get_stats)
-{
-	struct stats s = stats_of(self);
-
-	lua_newtable(L);
-	for (size_t i = 0; i < s.n; i++) {
-		lua_pushnumber(L, s.v[i].value);
-		lua_setfield(L, -2, s.v[i].name);
-	}
-	return 1;
-}
-
-METHOD(action_print_stats)
-{
-	struct stats s = stats_of(self);
-
-	for (size_t i = 0; i < s.n; i++)
-		text_addf(lua_out(L), "%s\t%.14g\n", s.v[i].name, s.v[i].value);
-	return 0;
-}
-
-static int action_tostring(lua_State *L, void *self)
-{
-	const struct action *a = self;
-
-	lua_pushstring(L, a->text);
-	return 1;
-}
-
-METHOD(action_to_string)
-{
-	return action_tostring(L, self);
-}
-
-static void free_action(void *self)
-{
-	struct action *a = self;
-
-	action_free(&a);
-}
-
-static const struct method action_methods[] = {
-	{"getStats", "", action_get_stats},
-	{"printStats", "", action_print_stats},
-	{"toString", "", action_to_string},
-	{NULL, NULL, NULL},
-};
-const struct class class_action = {
-	.type = OBJ_ACTION,
-	.shown = "DNSAction",
-	.methods = action_methods,
-	.free = free_action,
-	.tostring = action_tostring,
 };

@@ -4,8 +4,10 @@
 #include <stdio.h>
 
 #define WORD(name) \
-	static int name(lua_State *L, const struct word *w UNUSED, const struct arg *argv UNUSED, size_t argc UNUSED)
-#define METHOD(name) static int name(lua_State *L, void *self, const struct arg *argv UNUSED, size_t argc UNUSED)
+	static int name(lua_State *L, const struct word *w UNUSED, const struct arg *argv UNUSED, \
+		size_t argc UNUSED)
+#define METHOD(name) \
+	static int name(lua_State *L, void *self, const struct arg *argv UNUSED, size_t argc UNUSED)
 #define ATTRIBUTE(name) static int name(lua_State *L, void *self)
 
 static void push_server(lua_State *L, struct server *s)
@@ -15,24 +17,13 @@ static void push_server(lua_State *L, struct server *s)
 
 /* ---- newServer ---- */
 
-struct here {
-	lua_State *L;
-	const char *word;
-};
-
-static void unknown_option(void *ctx, const char *key)
-{
-	const struct here *here = ctx;
-
-	lua_warn_at(here->L, here->word, "option '%s' is not known or not supported: ignored", key);
-}
-
 static int bad_option(lua_State *L, const char *word, struct server_conf *sc, const char *error)
 {
 	fields_free(server_fields, server_field_count, sc);
 	return lua_fail(L, word, "%s", error);
 }
 
+/* A wrong address does not stop the file: it is logged, and newServer() returns nil. */
 static int no_server(lua_State *L, const char *word, const char *error)
 {
 	struct text where = {NULL, 0, 0, false};
@@ -51,7 +42,7 @@ WORD(new_server)
 	struct server_conf sc = {.address = NULL};
 	struct arg given = argv[0], pair = {.kind = ARG_TABLE};
 	struct arg_pair address = {"address", given};
-	struct here here = {L, w->name};
+	struct lua_here here = {L, w->name};
 	const char *error = "out of memory";
 	struct conf *draft = lua_draft(L);
 	struct server *s;
@@ -62,19 +53,23 @@ WORD(new_server)
 		given = pair;
 	}
 	if (given.kind != ARG_TABLE)
-		return lua_fail(L, w->name, "argument 1 (server): got %s, expected an address or a table",
+		return lua_fail(L, w->name,
+			"argument 1 (server): got %s, expected an address or a table",
 			arg_kind_name(&argv[0]));
 	if (!arg_get(&given, "address"))
 		return lua_fail(L, w->name, "the table has no 'address'");
 	if (field_defaults(server_fields, server_field_count, &sc) < 0)
 		return lua_fail(L, w->name, "out of memory");
-	if (fields_apply(server_fields, server_field_count, &sc, &given, unknown_option, &here, &error) < 0)
+	if (fields_apply(server_fields, server_field_count, &sc, &given, lua_unknown_option, &here,
+		    &error) < 0)
 		return bad_option(L, w->name, &sc, error);
 	if (arg_given(&argv[1]))
 		sc.qps = argv[1].n;
 	s = server_new(&sc, &lua_self(L)->rng, &error);
-	if (!s)
+	if (!s && strncmp(error, "address: expected", 17) == 0)
 		return no_server(L, w->name, error);
+	if (!s)
+		return lua_fail(L, w->name, "%s", error);
 	push_server(L, s);
 	if (conf_add_server(draft, s) < 0) {
 		server_free(&s);
@@ -117,9 +112,11 @@ WORD(show_servers)
 }
 
 const struct word server_words[] = {
-	{"newServer", "server:any qps:num?", new_server, DOC("Adds a backend; an address or a table of options."),
+	{"newServer", "server:any qps:num?", new_server,
+		DOC("Adds a backend; an address or a table of options."),
 		DOC("newServer({address=\"192.0.2.53\", name=\"one\", weight=10})")},
-	{"getServer", "server:server", get_server, DOC("A backend by its index, from 0, or its UUID."),
+	{"getServer", "server:server", get_server,
+		DOC("A backend by its index, from 0, or its UUID."),
 		DOC("newServer(\"192.0.2.1\") getServer(0)")},
 	{"getServers", "", get_servers, DOC("All backends, as a list."), DOC("getServers()")},
 	{"rmServer", "server:server", remove_server, DOC("Removes a backend from all pools."),
@@ -167,7 +164,8 @@ static int status_of(const struct arg *a)
 METHOD(set_auto)
 {
 	(void)L;
-	server_set_auto(self, server_health_mode(self), status_of(&argv[0])); /* up, down: the automatic mode before */
+	server_set_auto(self, server_health_mode(self),
+		status_of(&argv[0])); /* up, down: the automatic mode before */
 	return 0;
 }
 
@@ -187,7 +185,8 @@ METHOD(set_lazy_auto)
 
 METHOD(set_check_params)
 {
-	static const char *const keys[] = {"maxCheckFailures", "rise", "checkTimeout", "checkInterval"};
+	static const char *const keys[] = {
+		"maxCheckFailures", "rise", "checkTimeout", "checkInterval"};
 	struct server *s = self;
 	const struct field *f;
 	const char *error = "";
@@ -200,7 +199,8 @@ METHOD(set_check_params)
 			;
 		f = k < LEN(keys) ? field_find(server_fields, server_field_count, keys[k]) : NULL;
 		if (!f)
-			lua_warn_at(L, "setHealthCheckParams", "unknown option '%s' ignored", p->key);
+			lua_warn_at(
+				L, "setHealthCheckParams", "unknown option '%s' ignored", p->key);
 		else if (field_set(f, &s->conf, &p->value, &error) < 0)
 			return lua_fail(L, "setHealthCheckParams", "%s", error);
 	}
@@ -391,7 +391,8 @@ static uint32_t attr_number(lua_State *L, const char *word, const struct arg *va
 	double n = arg_num(value, -1);
 
 	if (!(n >= 1 && n <= 2147483647.0) || n != (double)(uint32_t)n)
-		lua_fail(L, word, "expected a whole number from 1, got %s", arg_str(value, arg_kind_name(value)));
+		lua_fail(L, word, "expected a whole number from 1, got %s",
+			arg_str(value, arg_kind_name(value)));
 	return (uint32_t)n;
 }
 

@@ -4,7 +4,8 @@
 #include <stdlib.h>
 
 #define WORD(name) \
-	static int name(lua_State *L, const struct word *w UNUSED, const struct arg *argv UNUSED, size_t argc UNUSED)
+	static int name(lua_State *L, const struct word *w UNUSED, const struct arg *argv UNUSED, \
+		size_t argc UNUSED)
 
 static const struct host *host_of(lua_State *L)
 {
@@ -15,9 +16,10 @@ static const struct host *host_of(lua_State *L)
 
 static size_t counters_of(lua_State *L, const struct counters *const **of_r)
 {
+	static const struct counters *const none[1];
 	const struct host *h = host_of(L);
 
-	*of_r = NULL;
+	*of_r = none;
 	return h->counters ? h->counters(h->ctx, of_r) : 0;
 }
 
@@ -25,7 +27,8 @@ static void read_system(lua_State *L, struct stat_system *sys)
 {
 	const struct host *h = host_of(L);
 
-	stat_system_read(sys, h->started_ms ? h->started_ms(h->ctx) : 0, h->now_ms ? h->now_ms(h->ctx) : 0);
+	stat_system_read(
+		sys, h->started_ms ? h->started_ms(h->ctx) : 0, h->now_ms ? h->now_ms(h->ctx) : 0);
 }
 
 WORD(dump_stats)
@@ -48,7 +51,9 @@ WORD(get_counters)
 	read_system(L, &sys);
 	lua_createtable(L, 0, COUNTER_COUNT);
 	for (size_t i = 0; i < COUNTER_COUNT; i++) {
-		lua_pushnumber(L, counter_rows[i].kind == COMPUTED ? sys.v[i] : stat_value(of, n, (enum counter)i));
+		lua_pushnumber(L, counter_rows[i].kind == COMPUTED
+					  ? sys.v[i]
+					  : stat_value(of, n, (enum counter)i));
 		lua_setfield(L, -2, counter_rows[i].name);
 	}
 	return 1;
@@ -123,7 +128,8 @@ WORD(responses)
 {
 	struct rings r = rings_of(L);
 
-	top_responses(lua_out(L), &r, number(&argv[0], 10), number(&argv[1], 0), number(&argv[2], 0));
+	top_responses(
+		lua_out(L), &r, number(&argv[0], 10), number(&argv[1], 0), number(&argv[2], 0));
 	return 0;
 }
 
@@ -152,14 +158,16 @@ WORD(latency)
 }
 
 /* Runs the search into |found|, whose memory the caller frees before raising any error. */
-static int grep(lua_State *L, const struct arg *patterns, unsigned limit, struct text *found, const char **error_r)
+static int grep(lua_State *L, const struct arg *patterns, unsigned limit, struct text *found,
+	const char **error_r)
 {
 	enum { PATTERNS = 16 };
 	const char *p[PATTERNS];
 	struct rings r = rings_of(L);
 
 	if (patterns->t.n > PATTERNS)
-		return error_set(error_r, "expected at most %d patterns, got %zu", PATTERNS, patterns->t.n);
+		return error_set(
+			error_r, "expected at most %d patterns, got %zu", PATTERNS, patterns->t.n);
 	for (size_t i = 0; i < patterns->t.n; i++)
 		p[i] = patterns->t.v[i].s.p;
 	return ring_grep(found, &r, p, patterns->t.n, limit, error_r);
@@ -192,24 +200,34 @@ WORD(grep_queries)
 
 const struct word stat_words[] = {
 	{"dumpStats", "", dump_stats, DOC("Prints all counters."), DOC("dumpStats()")},
-	{"getStatisticsCounters", "", get_counters, DOC("All counters, as a table."), DOC("getStatisticsCounters()")},
+	{"getStatisticsCounters", "", get_counters, DOC("All counters, as a table."),
+		DOC("getStatisticsCounters()")},
 	{"showBinds", "", show_binds, DOC("Prints the listeners."), DOC("showBinds()")},
-	{"showTCPStats", "", show_tcp, DOC("Prints the state of client connections."), DOC("showTCPStats()")},
+	{"showTCPStats", "", show_tcp, DOC("Prints the state of client connections."),
+		DOC("showTCPStats()")},
 	{"showVersion", "", show_version, DOC("Prints the version."), DOC("showVersion()")},
 	{"topQueries", "top:uint? labels:uint?", queries,
-		DOC("Prints the names asked most; labels: only so many labels from the end."), DOC("topQueries(20, 2)")},
-	{"top", "top:uint? labels:uint?", queries, DOC("An older name of topQueries()."), DOC("top(10)")},
-	{"topClients", "top:uint?", clients, DOC("Prints the clients that ask most."), DOC("topClients(20)")},
-	{"topBandwidth", "top:uint?", bandwidth, DOC("Prints the clients that get most bytes."), DOC("topBandwidth(20)")},
+		DOC("Prints the names asked most; labels: only so many labels from the end."),
+		DOC("topQueries(20, 2)")},
+	{"top", "top:uint? labels:uint?", queries, DOC("An older name of topQueries()."),
+		DOC("top(10)")},
+	{"topClients", "top:uint?", clients, DOC("Prints the clients that ask most."),
+		DOC("topClients(20)")},
+	{"topBandwidth", "top:uint?", bandwidth, DOC("Prints the clients that get most bytes."),
+		DOC("topBandwidth(20)")},
 	{"topResponses", "top:uint? rcode:rcode? labels:uint?", responses,
-		DOC("Prints the names answered most with this rcode."), DOC("topResponses(20, DNSRCode.SERVFAIL)")},
+		DOC("Prints the names answered most with this rcode."),
+		DOC("topResponses(20, DNSRCode.SERVFAIL)")},
 	{"topSlow", "top:uint? limit:uint? labels:uint?", slow,
-		DOC("Prints the names whose answers took longer than so many milliseconds (500)."), DOC("topSlow(20, 100)")},
-	{"topTimeouts", "top:uint? labels:uint?", timeouts, DOC("Prints the names that got no answer in time most often."),
+		DOC("Prints the names whose answers took longer than so many milliseconds (500)."),
+		DOC("topSlow(20, 100)")},
+	{"topTimeouts", "top:uint? labels:uint?", timeouts,
+		DOC("Prints the names that got no answer in time most often."),
 		DOC("topTimeouts(20)")},
 	{"grepq", "patterns:strs limit:uint? options:opts?", grep_queries,
 		DOC("Prints queries and answers that match all patterns: netmasks, names, \"100ms\"; outputFile: to a file."),
 		DOC("grepq({\"192.0.2.0/24\", \"example.org\"}, 20)")},
-	{"showResponseLatency", "", latency, DOC("Prints a histogram of latencies."), DOC("showResponseLatency()")},
+	{"showResponseLatency", "", latency, DOC("Prints a histogram of latencies."),
+		DOC("showResponseLatency()")},
 	{NULL, NULL, NULL, NULL, NULL},
 };

@@ -9,7 +9,7 @@
 
 enum {
 	SLICE_BYTES_MIN = 16384, /* a byte budget smaller than this per slice means fewer slices */
-	REFRESH_WAIT_S = 5,      /* a refresh that brought nothing is asked for again after this */
+	REFRESH_WAIT_S = 5, /* a refresh that brought nothing is asked for again after this */
 	LOCK_SPINS = 64,
 	LOCK_YIELDS = 4,
 };
@@ -88,7 +88,8 @@ static ssize_t get_locked(const struct cache *cache, struct slice *s, const stru
 		*hit_r = CACHE_STALE;
 		set_ttls(e, out, cache->options.stale_ttl_s);
 	} else if (!cache->options.dont_age && now_ms > e->added_ms) {
-		age_ttls(e, out, now_ms - e->added_ms); /* workers' clocks differ by a turn of the loop */
+		age_ttls(e, out,
+			now_ms - e->added_ms); /* workers' clocks differ by a turn of the loop */
 	}
 	if (cache->options.prefetch) {
 		if (refresh_due(e, now_ms)) {
@@ -106,15 +107,22 @@ static struct entry *entry_new(const struct cache_key *key, const uint8_t *msg, 
 	const struct answer_facts *facts, uint64_t now_ms)
 {
 	bool subnet = key->ecs.net.family != 0;
-	struct entry *e = mem_alloc(sizeof(*e) + 2u * facts->ttls + len + (subnet ? ENTRY_SUBNET : 0));
+	struct entry *e =
+		mem_alloc(sizeof(*e) + 2u * facts->ttls + len + (subnet ? ENTRY_SUBNET : 0));
 	uint8_t *packet;
 
 	if (e == NULL)
 		return NULL;
-	*e = (struct entry){.hash = key->hash, .added_ms = now_ms, .life_s = facts->ttl_s,
-		.len = (uint16_t)len, .ttls = facts->ttls, .flags = key->flags,
-		.name_len = key->question->len, .dnssec_ok = key->dnssec_ok,
-		.over_tcp = key->over_tcp, .subnet = subnet};
+	*e = (struct entry){.hash = key->hash,
+		.added_ms = now_ms,
+		.life_s = facts->ttl_s,
+		.len = (uint16_t)len,
+		.ttls = facts->ttls,
+		.flags = key->flags,
+		.name_len = key->question->len,
+		.dnssec_ok = key->dnssec_ok,
+		.over_tcp = key->over_tcp,
+		.subnet = subnet};
 	answer_ttls(msg, len, entry_ttls(e), e->ttls);
 	packet = entry_packet(e);
 	memcpy(packet, msg, len);
@@ -219,7 +227,8 @@ static uint32_t shards_settle(const struct cache_options *o)
 
 	if (n > o->max_entries) {
 		n = o->max_entries;
-		log_warn(CACHE, "The number of shards (%u) of a packet cache is higher than its entries: using %u",
+		log_warn(CACHE,
+			"The number of shards (%u) of a packet cache is higher than its entries: using %u",
 			(unsigned)o->shards, (unsigned)n);
 	}
 	if (o->max_bytes != 0 && n > o->max_bytes / SLICE_BYTES_MIN) {
@@ -257,7 +266,8 @@ struct cache *cache_new(const struct cache_options *options, const char **error_
 	cache->options.shards = shards;
 	options_settle(&cache->options);
 	cache->slice_entries = options->max_entries / shards;
-	cache->slice_bytes = options->max_bytes == 0 ? SIZE_MAX : (options->max_bytes - fixed) / shards;
+	cache->slice_bytes =
+		options->max_bytes == 0 ? SIZE_MAX : (options->max_bytes - fixed) / shards;
 	for (uint32_t i = 0; i < shards; i++) {
 		must(pthread_mutex_init(&cache->slice[i].lock, NULL) == 0);
 		life_init(&cache->slice[i].life);
@@ -295,8 +305,8 @@ const struct cache_options *cache_options(const struct cache *cache)
 	return &cache->options;
 }
 
-ssize_t cache_get(struct cache *cache, const struct cache_key *key, const uint8_t *query_name, uint8_t *out,
-	size_t cap, uint64_t now_ms, unsigned stale_s, unsigned *hit_r)
+ssize_t cache_get(struct cache *cache, const struct cache_key *key, const uint8_t *query_name,
+	uint8_t *out, size_t cap, uint64_t now_ms, unsigned stale_s, unsigned *hit_r)
 {
 	struct slice *s = slice_of(cache, key->hash);
 	uint32_t seed = 0;

@@ -4,8 +4,8 @@
 
 enum { UDP_ENTRY_MAX = 4096 }; /* larger answers are kept only when they came over a stream */
 
-static bool answer_wanted(const struct cache_options *o, const struct cache_key *key, const uint8_t *msg,
-	size_t len)
+static bool answer_wanted(
+	const struct cache_options *o, const struct cache_key *key, const uint8_t *msg, size_t len)
 {
 	if (len < DNS_HEADER || len > o->max_entry_size || len > DNS_MAX)
 		return false;
@@ -19,7 +19,8 @@ static bool answer_wanted(const struct cache_options *o, const struct cache_key 
 }
 
 /* answer_scan: 0 or -EBADMSG; |*min_r| is the smallest TTL, UINT32_MAX without records. */
-static int answer_scan(const uint8_t *msg, size_t len, uint16_t *ttls_r, uint32_t *min_r, bool *soa_r)
+static int answer_scan(
+	const uint8_t *msg, size_t len, uint16_t *ttls_r, uint32_t *min_r, bool *soa_r)
 {
 	struct walk walk;
 	struct rr rr;
@@ -54,8 +55,8 @@ bool answer_failure(const uint8_t *msg)
 	return dns_rcode(msg) == RCODE_SERVFAIL || dns_rcode(msg) == RCODE_REFUSED;
 }
 
-bool answer_judge(struct answer_facts *f, const struct cache_options *o, const struct cache_key *key,
-	const uint8_t *msg, size_t len, int64_t temp_failure_ttl)
+bool answer_judge(struct answer_facts *f, const struct cache_options *o,
+	const struct cache_key *key, const uint8_t *msg, size_t len, int64_t temp_failure_ttl)
 {
 	uint32_t min;
 	bool soa;
@@ -64,9 +65,9 @@ bool answer_judge(struct answer_facts *f, const struct cache_options *o, const s
 	if (!answer_wanted(o, key, msg, len) || answer_scan(msg, len, &f->ttls, &min, &soa) != 0)
 		return false;
 	if (answer_failure(msg)) {
-		f->ttl_s = temp_failure_ttl < 0           ? o->temp_failure_ttl_s
-			: temp_failure_ttl > UINT32_MAX ? UINT32_MAX
-							: (uint32_t)temp_failure_ttl;
+		f->ttl_s = temp_failure_ttl < 0		   ? o->temp_failure_ttl_s
+			   : temp_failure_ttl > UINT32_MAX ? UINT32_MAX
+							   : (uint32_t)temp_failure_ttl;
 		return f->ttl_s != 0;
 	}
 	if ((dns_flags(msg) & DNS_TC) != 0)
@@ -115,12 +116,13 @@ static bool same_run(const uint8_t *msg, const struct rr *a, const struct rr *b)
 	size_t owner = a->ttl_at - a->name_at; /* with type and class */
 
 	return a->rdlen == b->rdlen && owner == b->ttl_at - b->name_at &&
-		memcmp(msg + a->name_at, msg + b->name_at, owner) == 0;
+	       memcmp(msg + a->name_at, msg + b->name_at, owner) == 0;
 }
 
 static bool is_address(const struct rr *rr)
 {
-	return (rr->type == QTYPE_A && rr->rdlen == 4) || (rr->type == QTYPE_AAAA && rr->rdlen == 16);
+	return (rr->type == QTYPE_A && rr->rdlen == 4) ||
+	       (rr->type == QTYPE_AAAA && rr->rdlen == 16);
 }
 
 void answer_shuffle(uint8_t *msg, size_t len, uint32_t seed)
@@ -137,10 +139,12 @@ void answer_shuffle(uint8_t *msg, size_t len, uint32_t seed)
 			continue;
 		}
 		if (run > 1)
-			run_shuffle(msg + first.rdata_at, run, first.rdlen, first.end - first.name_at, &seed);
+			run_shuffle(msg + first.rdata_at, run, first.rdlen,
+				first.end - first.name_at, &seed);
 		first = rr;
 		run = is_address(&rr) ? 1 : 0;
 	}
 	if (run > 1)
-		run_shuffle(msg + first.rdata_at, run, first.rdlen, first.end - first.name_at, &seed);
+		run_shuffle(
+			msg + first.rdata_at, run, first.rdlen, first.end - first.name_at, &seed);
 }

@@ -9,10 +9,8 @@ struct mix {
 	uint8_t buf[256];
 };
 
-static void mix_add(struct mix *m, const void *p, size_t len)
+static void mix_long(struct mix *m, const uint8_t *from, size_t len)
 {
-	const uint8_t *from = p;
-
 	while (len > sizeof(m->buf) - m->n) {
 		size_t room = sizeof(m->buf) - m->n;
 		uint64_t hash;
@@ -26,6 +24,12 @@ static void mix_add(struct mix *m, const void *p, size_t len)
 	}
 	memcpy(m->buf + m->n, from, len);
 	m->n += len;
+}
+
+static inline void mix_add(struct mix *m, const uint8_t *p, size_t len)
+{
+	if (len != 0)
+		mix_long(m, p, len);
 }
 
 static bool option_skipped(const struct cache_options *o, unsigned code)
@@ -45,24 +49,28 @@ static unsigned payload_rank(const struct cache_options *o, unsigned payload)
 	return payload;
 }
 
-/* mix_opt adds the OPT record; of options to be skipped only code and length. */
-static void mix_opt(struct mix *m, const struct cache_options *o, const uint8_t *msg, const struct edns *edns)
+/* opt_fixed writes the part of the OPT record that all have in common; its bytes. */
+static size_t opt_fixed(uint8_t out[8], const struct cache_options *o, const struct edns *edns)
 {
-	const uint8_t *p = msg + edns->opts_at, *end = p + edns->opts_len;
-	uint8_t fixed[6];
+	put16(out, payload_rank(o, edns->payload));
+	out[2] = edns->ext_rcode;
+	out[3] = edns->version;
+	put16(out + 4, edns->flags);
+	put16(out + 6, edns->opts_len);
+	return 8;
+}
 
-	put16(fixed, payload_rank(o, edns->payload));
-	fixed[2] = edns->ext_rcode;
-	fixed[3] = edns->version;
-	put16(fixed + 4, edns->flags);
-	mix_add(m, fixed, sizeof(fixed));
-	while (end - p >= 4 && get16(p + 2) <= end - p - 4) {
-		size_t data = get16(p + 2);
+/* mix_options adds the options; of those to be skipped only code and length. */
+static void mix_options(struct mix *m, const struct cache_options *o, const uint8_t *p, size_t len)
+{
+	while (len >= 4 && get16(p + 2) <= len - 4) {
+		size_t n = 4u + get16(p + 2);
 
-		mix_add(m, p, option_skipped(o, get16(p)) ? 4 : 4 + data);
-		p += 4 + data;
+		mix_add(m, p, option_skipped(o, get16(p)) ? 4 : n);
+		p += n;
+		len -= n;
 	}
-	mix_add(m, p, (size_t)(end - p)); /* malformed: as it is */
+	mix_add(m, p, len); /* malformed: as it is */
 }
 
 /* key_ecs: a subnet that cannot be read distinguishes by its bytes alone. */
@@ -71,23 +79,26 @@ static void key_ecs(struct cache_key *key, const uint8_t *msg, const struct edns
 	size_t at, len;
 	unsigned scope;
 
-	if (edns_option(edns, msg, EDNS_ECS, &at, &len) && ecs_parse(msg + at, len, &key->ecs, &scope) == 0)
+	if (edns_option(edns, msg, EDNS_ECS, &at, &len) &&
+		ecs_parse(msg + at, len, &key->ecs, &scope) == 0)
 		addr_mask(&key->ecs.net, key->ecs.bits);
 	else
 		key->ecs.net.family = 0;
 }
 
-int cache_key_make(struct cache_key *key, const struct cache_options *o, const uint8_t *msg, size_t len,
-	const struct question *q, const struct edns *edns, bool over_tcp)
+int cache_key_make(struct cache_key *key, const struct cache_options *o, const uint8_t *msg,
+	size_t len, const struct question *q, const struct edns *edns, bool over_tcp)
 {
 	struct mix m;
 	uint8_t *p = m.buf;
 	size_t rest = q->end;
+	bool sole_opt;
 
 	if (len < DNS_HEADER || rest > len || dns_opcode(msg) != OPCODE_QUERY)
 		return -EBADMSG;
 	if (dns_count(msg, SECTION_QUESTION) != 1)
 		return -EBADMSG;
+	sole_opt = edns->present && dns_count(msg, SECTION_ADDITIONAL) == 1 && edns->at >= rest;
 	key->question = q;
 	key->flags = dns_flags(msg);
 	key->dnssec_ok = edns->present && (edns->flags & EDNS_DO) != 0;
@@ -95,15 +106,18 @@ int cache_key_make(struct cache_key *key, const struct cache_options *o, const u
 	key->ecs.net.family = 0;
 	if (o->parse_ecs && edns->present)
 		key_ecs(key, msg, edns);
-	memcpy(p, msg + 2, DNS_HEADER - 2);
-	memcpy(p + 10, &q->hash, sizeof(q->hash)); /* stands for the lower-case name */
-	put16(p + 18, q->qtype);
-	put16(p + 20, q->qclass);
-	put16(p + 22, over_tcp);
-	m.n = 24;
-	if (dns_count(msg, SECTION_ADDITIONAL) == 1 && edns->present && edns->at >= rest) {
+	/* The count of questions is one; the hash stands for the lower-case name. */
+	memcpy(p, msg + 2, 2);
+	memcpy(p + 2, msg + 6, 6);
+	memcpy(p + 8, &q->hash, sizeof(q->hash));
+	put16(p + 16, q->qtype);
+	put16(p + 18, q->qclass);
+	p[20] = (uint8_t)(over_tcp | sole_opt << 1);
+	m.n = 21;
+	if (sole_opt) {
+		m.n += opt_fixed(p + m.n, o, edns);
 		mix_add(&m, msg + rest, edns->at - rest);
-		mix_opt(&m, o, msg, edns);
+		mix_options(&m, o, msg + edns->opts_at, edns->opts_len);
 		rest = edns->at + edns->len;
 	}
 	mix_add(&m, msg + rest, len - rest);

@@ -54,7 +54,8 @@ void life_add(struct life *l, struct link *link, uint32_t end_s)
 		n = end_s >> level * LIFE_SHIFT;
 		base = l->now_s >> level * LIFE_SHIFT;
 	}
-	if (n - base >= LIFE_SLOTS) /* beyond the wheel: life_due() finds it too early and adds it again */
+	if (n - base >=
+		LIFE_SLOTS) /* beyond the wheel: life_due() finds it too early and adds it again */
 		n = base + LIFE_SLOTS - 1;
 	n %= LIFE_SLOTS;
 	l->busy[level] |= (uint16_t)(1u << n);

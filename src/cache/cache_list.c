@@ -57,7 +57,8 @@ static void clean_link(void *ctx, struct link *link)
 static size_t clean(struct cache *cache, size_t down_to, uint64_t now_ms, uint64_t keep_s)
 {
 	size_t size = cache_size(cache);
-	struct clean c = {.now_ms = now_ms, .keep_ms = keep_s * 1000,
+	struct clean c = {.now_ms = now_ms,
+		.keep_ms = keep_s * 1000,
 		.left = size > down_to ? size - down_to : 0};
 
 	__atomic_add_fetch(&cache->cleanups, 1, __ATOMIC_RELAXED);
@@ -78,7 +79,8 @@ size_t cache_purge(struct cache *cache, size_t down_to, uint64_t now_ms)
 
 size_t cache_clean(struct cache *cache, uint64_t now_ms, unsigned percent, unsigned keep_s)
 {
-	uint64_t down_to = (uint64_t)cache->options.max_entries * (percent < 100 ? 100 - percent : 0) / 100;
+	uint64_t down_to =
+		(uint64_t)cache->options.max_entries * (percent < 100 ? 100 - percent : 0) / 100;
 
 	return clean(cache, (size_t)down_to, now_ms, keep_s);
 }
@@ -162,7 +164,8 @@ void cache_print_stats(struct cache *cache, struct text *out)
 	struct cache_stats n;
 
 	cache_stats(cache, &n);
-	text_addf(out, "Entries: %zu/%u\n", cache_size(cache), (unsigned)cache->options.max_entries);
+	text_addf(
+		out, "Entries: %zu/%u\n", cache_size(cache), (unsigned)cache->options.max_entries);
 	text_addf(out, "Hits: %llu\n", (unsigned long long)n.hits);
 	text_addf(out, "Misses: %llu\n", (unsigned long long)n.misses);
 	text_addf(out, "Deferred inserts: %llu\n", (unsigned long long)n.deferred_inserts);
@@ -188,12 +191,15 @@ struct dump {
 
 static void dump_base64(struct text *out, const uint8_t *p, size_t len)
 {
-	static const char digit[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	static const char digit[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 	for (size_t i = 0; i < len; i += 3) {
 		size_t n = len - i < 3 ? len - i : 3;
-		unsigned v = (unsigned)p[i] << 16 | (n > 1 ? (unsigned)p[i + 1] << 8 : 0) | (n > 2 ? p[i + 2] : 0);
-		char four[4] = {digit[v >> 18], digit[v >> 12 & 63], digit[v >> 6 & 63], digit[v & 63]};
+		unsigned v = (unsigned)p[i] << 16 | (n > 1 ? (unsigned)p[i + 1] << 8 : 0) |
+			     (n > 2 ? p[i + 2] : 0);
+		char four[4] = {
+			digit[v >> 18], digit[v >> 12 & 63], digit[v >> 6 & 63], digit[v & 63]};
 
 		memset(four + 1 + n, '=', 3 - n);
 		text_add_bytes(out, four, sizeof(four));
@@ -208,9 +214,11 @@ static void dump_entry(struct dump *d, const struct entry *e)
 	char name[NAME_TEXT], type[16];
 
 	name_to_text(packet + DNS_HEADER, true, name);
-	text_addf(&d->text, "%s %lld %s ; rcode %u, key %016llx, length %u, received over %s, added %lld s ago", name,
-		(long long)ttl_s, qtype_text(entry_qtype(e), type), dns_rcode(packet), (unsigned long long)e->hash,
-		(unsigned)e->len, e->over_tcp ? "TCP" : "UDP", (long long)(ago_s > 0 ? ago_s : 0));
+	text_addf(&d->text,
+		"%s %lld %s ; rcode %u, key %016llx, length %u, received over %s, added %lld s ago",
+		name, (long long)ttl_s, qtype_text(entry_qtype(e), type), dns_rcode(packet),
+		(unsigned long long)e->hash, (unsigned)e->len, e->over_tcp ? "TCP" : "UDP",
+		(long long)(ago_s > 0 ? ago_s : 0));
 	if (d->raw) {
 		text_add(&d->text, ", ");
 		dump_base64(&d->text, packet, e->len);
@@ -264,8 +272,8 @@ int cache_dump(struct cache *cache, int fd, bool raw, uint64_t now_ms)
 	struct dump d = {.now_ms = now_ms, .raw = raw};
 	int rc = 0;
 
-	text_addf(&d.text, "; packet cache of %u shards, at most %u entries\n;\n", (unsigned)cache->options.shards,
-		(unsigned)cache->options.max_entries);
+	text_addf(&d.text, "; packet cache of %u shards, at most %u entries\n;\n",
+		(unsigned)cache->options.shards, (unsigned)cache->options.max_entries);
 	for (uint32_t i = 0; i < cache->options.shards && rc == 0; i++)
 		rc = dump_slice(&d, &cache->slice[i], fd);
 	if (rc == 0) {
@@ -318,7 +326,8 @@ static bool search_entry(void *ctx, struct entry *e)
 			continue;
 		if (x->name != NULL)
 			text_add_bytes(&x->found, &a, sizeof(a));
-		else if (addr_same_ip(&a, x->addr) && map_set(x->names, name, e->name_len, x, NULL) != 0)
+		else if (addr_same_ip(&a, x->addr) &&
+			 map_set(x->names, name, e->name_len, x, NULL) != 0)
 			return false; /* out of memory: the list is shorter */
 	}
 	return false;
@@ -338,8 +347,8 @@ static int by_address(const void *a, const void *b)
 	return addr_compare(a, b);
 }
 
-void cache_addresses(struct cache *cache, const struct name *name, void (*fn)(void *, const struct addr *),
-	void *ctx)
+void cache_addresses(struct cache *cache, const struct name *name,
+	void (*fn)(void *, const struct addr *), void *ctx)
 {
 	struct search x = {.name = name};
 	struct addr a, last = {0};
@@ -356,8 +365,8 @@ void cache_addresses(struct cache *cache, const struct name *name, void (*fn)(vo
 	text_free(&x.found);
 }
 
-void cache_domains(struct cache *cache, const struct addr *addr, void (*fn)(void *, const uint8_t *wire),
-	void *ctx)
+void cache_domains(struct cache *cache, const struct addr *addr,
+	void (*fn)(void *, const uint8_t *wire), void *ctx)
 {
 	struct search x = {.addr = addr, .names = map_new()};
 	const void *key;

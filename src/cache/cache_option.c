@@ -2,18 +2,21 @@
 #include "cache_priv.h"
 
 /* numbers_take reads one number or a list of numbers up to 65535; the count or -EINVAL. */
-static int numbers_take(uint16_t *out, size_t cap, const struct arg *a, const char *name, const char **error_r)
+static int numbers_take(
+	uint16_t *out, size_t cap, const struct arg *a, const char *name, const char **error_r)
 {
 	const struct arg *v = a->kind == ARG_TABLE ? a->t.v : a;
 	size_t n = a->kind == ARG_TABLE ? a->t.n : 1;
 
 	if (n > cap)
-		return error_set(error_r, "%s: expected at most %zu numbers, got %zu", name, cap, n);
+		return error_set(
+			error_r, "%s: expected at most %zu numbers, got %zu", name, cap, n);
 	for (size_t i = 0; i < n; i++) {
 		double x = arg_num(&v[i], -1);
 
 		if (!(x >= 0 && x <= UINT16_MAX) || x != (double)(uint16_t)x)
-			return error_set(error_r, "%s: expected whole numbers from 0 to 65535", name);
+			return error_set(
+				error_r, "%s: expected whole numbers from 0 to 65535", name);
 		out[i] = (uint16_t)x;
 	}
 	return (int)n;
@@ -94,25 +97,30 @@ const struct field cache_fields[] = {
 		"longest life of NXDOMAIN and NODATA answers", NULL},
 	{"temporaryFailureTTL", FIELD_U32, AT(temp_failure_ttl_s), 0, UINT32_MAX, "60", "s",
 		"life of SERVFAIL and REFUSED answers, 0: not kept", NULL},
-	{"staleTTL", FIELD_U32, AT(stale_ttl_s), 0, UINT32_MAX, "60", "s", "TTL shown in stale answers", NULL},
+	{"staleTTL", FIELD_U32, AT(stale_ttl_s), 0, UINT32_MAX, "60", "s",
+		"TTL shown in stale answers", NULL},
 	{"truncatedTTL", FIELD_U32, AT(truncated_ttl_s), 0, UINT32_MAX, "0", "s",
 		"longest life of truncated answers, 0: not kept", NULL},
 	{"dontAge", FIELD_BOOL, AT(dont_age), 0, 0, "false", "", "show TTLs as they came", NULL},
 	{"keepStaleData", FIELD_BOOL, AT(keep_stale_data), 0, 0, "false", "",
 		"do not clean while all backends of a pool with this cache are down", NULL},
-	{"numberOfShards", FIELD_U32, AT(shards), 1, 65536, "20", "", "parts with a lock of their own", NULL},
+	{"numberOfShards", FIELD_U32, AT(shards), 1, 65536, "20", "",
+		"parts with a lock of their own", NULL},
 	{"deferrableInsertLock", FIELD_BOOL, AT(deferrable_insert), 0, 0, "true", "",
 		"skip the insert when the lock is busy", NULL},
-	{"parseECS", FIELD_BOOL, AT(parse_ecs), 0, 0, "false", "", "keep entries per client subnet", NULL},
+	{"parseECS", FIELD_BOOL, AT(parse_ecs), 0, 0, "false", "", "keep entries per client subnet",
+		NULL},
 	{"cookieHashing", FIELD_BOOL, AT(cookie_hashing), 0, 0, "false", "",
 		"clients with different cookies do not share entries", NULL},
 	{"skipOptions", FIELD_OBJ, 0, 0, 0, NULL, "",
-		"EDNS options whose content does not distinguish entries, default 10 and 12", set_skip_options},
+		"EDNS options whose content does not distinguish entries, default 10 and 12",
+		set_skip_options},
 	{"maximumEntrySize", FIELD_U32, AT(max_entry_size), DNS_UDP_MIN, DNS_MAX, "4096", "bytes",
 		"largest answer kept; over 4096 only those that came over a stream", NULL},
 	{"payloadRanks", FIELD_OBJ, 0, 0, 0, NULL, "",
 		"classes of UDP payload sizes whose clients share entries", set_payload_ranks},
-	{"shuffle", FIELD_BOOL, AT(shuffle), 0, 0, "false", "", "shuffle A and AAAA records on every hit", NULL},
+	{"shuffle", FIELD_BOOL, AT(shuffle), 0, 0, "false", "",
+		"shuffle A and AAAA records on every hit", NULL},
 	{"maxBytes", FIELD_U32, AT(max_bytes), 0, UINT32_MAX, "0", "bytes",
 		"most memory of the whole cache, 0: no limit but maxEntries", NULL},
 	{"prefetch", FIELD_BOOL, AT(prefetch), 0, 0, "false", "",

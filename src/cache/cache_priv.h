@@ -16,14 +16,14 @@ struct link {
 struct life {
 	uint32_t now_s;
 	uint16_t busy[LIFE_LEVELS]; /* bit n is clear: slot n is empty */
-	struct link over;           /* what slots held when time passed them */
+	struct link over; /* what slots held when time passed them */
 	struct link slot[LIFE_LEVELS][LIFE_SLOTS];
 };
 void life_init(struct life *) NONNULL;
 void life_add(struct life *, struct link *, uint32_t end_s) NONNULL;
 void life_del(struct link *) NONNULL;
 void life_advance(struct life *, uint32_t now_s) NONNULL; /* the past is ignored */
-struct link *life_first(struct life *) NONNULL;           /* the one nearest to its end, NULL: none */
+struct link *life_first(struct life *) NONNULL; /* the one nearest to its end, NULL: none */
 /* life_due takes out all that ended by now, and some that did not yet, and hands each to |fn|, which frees it
  * or adds it again (then nearer to its place). */
 void life_due(struct life *, void (*fn)(void *, struct link *), void *);
@@ -120,7 +120,7 @@ void options_settle(struct cache_options *) NONNULL;
 /* What cache_put learns from an answer. */
 struct answer_facts {
 	uint32_t ttl_s; /* lifetime */
-	uint16_t ttls;  /* records whose TTL ages */
+	uint16_t ttls; /* records whose TTL ages */
 	bool too_short; /* not stored because of minTTL */
 };
 /* answer_judge: does the answer belong in the cache, and for how long? */

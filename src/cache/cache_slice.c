@@ -88,7 +88,8 @@ static void table_shrink(struct slice *s, uint64_t removed)
 		return;
 	}
 	/* Two for one: a removal takes away the need for two buckets. */
-	for (uint64_t i = 0; i < 2 * removed && s->buckets > TABLE_MIN && s->count < s->buckets / 2; i++)
+	for (uint64_t i = 0; i < 2 * removed && s->buckets > TABLE_MIN && s->count < s->buckets / 2;
+		i++)
 		bucket_merge(s);
 	while (s->cap > 4 * TABLE_MIN && s->buckets < s->cap / 4)
 		if (!table_resize(s, s->cap / 2))
@@ -125,7 +126,7 @@ static bool subnet_matches(const struct entry *e, const struct netmask *ecs)
 	if (!e->subnet)
 		return ecs->net.family == 0;
 	return get16(p) == (unsigned)(addr_len(&ecs->net) << 8 | ecs->bits) &&
-		memcmp(p + 2, ecs->net.ip, sizeof(ecs->net.ip)) == 0;
+	       memcmp(p + 2, ecs->net.ip, sizeof(ecs->net.ip)) == 0;
 }
 
 bool entry_matches(const struct entry *e, const struct cache_key *key)
@@ -133,9 +134,10 @@ bool entry_matches(const struct entry *e, const struct cache_key *key)
 	const struct question *q = key->question;
 	const uint8_t *name = entry_packet(e) + DNS_HEADER;
 
-	return e->flags == key->flags && e->dnssec_ok == key->dnssec_ok && e->over_tcp == key->over_tcp &&
-		e->name_len == q->len && memcmp(name, q->lower, q->len) == 0 && get16(name + q->len) == q->qtype &&
-		get16(name + q->len + 2) == q->qclass && subnet_matches(e, &key->ecs);
+	return e->flags == key->flags && e->dnssec_ok == key->dnssec_ok &&
+	       e->over_tcp == key->over_tcp && e->name_len == q->len &&
+	       memcmp(name, q->lower, q->len) == 0 && get16(name + q->len) == q->qtype &&
+	       get16(name + q->len + 2) == q->qclass && subnet_matches(e, &key->ecs);
 }
 
 size_t slice_first_cost(void)

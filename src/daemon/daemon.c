@@ -28,7 +28,15 @@ static unsigned parked_max(unsigned workers)
 	return bytes > 1000000 ? 1000000 : bytes < 1000 ? 1000 : (unsigned)bytes;
 }
 
-static const struct edge_ops edge = {back_get};
+/* Where a backend lives decides the way to it. */
+static const struct edge_ops edge_own = {back_get}, edge_home = {back_get_home};
+
+static struct lane *home_of(struct lane *lane, const struct server *s, bool stream)
+{
+	struct daemon *d = container_of(lane, struct worker, lane)->daemon;
+
+	return &d->workers[layout_home(d->layout, lane->index, d->nworkers, s->index, stream)].lane;
+}
 
 static int make_rings(struct worker *w, const struct settings *set, unsigned workers)
 {
@@ -61,7 +69,9 @@ static int make_workers(struct daemon *d, const struct conf *c, const char **err
 
 		w->daemon = d;
 		d->nworkers = i + 1;
-		err = lane_init(&w->lane, i, batch, waiting, &edge, d->clients);
+		err = lane_init(&w->lane, i, batch, waiting, layout_places(d->layout) ? &edge_home : &edge_own,
+			d->clients);
+		w->lane.home = home_of;
 		if (err == 0)
 			err = make_rings(w, &c->set, n);
 		if (err < 0)

@@ -44,6 +44,11 @@ const char *layout_name(const struct layout *l)
 	return l->name;
 }
 
+bool layout_places(const struct layout *l)
+{
+	return l->split;
+}
+
 bool layout_small(const struct layout *l)
 {
 	return l->small;

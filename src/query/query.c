@@ -116,7 +116,9 @@ static enum step rules_said(struct query *q, enum act act, enum step go_on)
 	case ACT_NEXT:
 	case ACT_ALLOW:
 	case ACT_POOL:
-		return go_on;
+		if (!(dns_flags(q->dq.msg) & DNS_QR))
+			return go_on;
+		break; /* a rule's own code made it an answer */
 	case ACT_DROP:
 		return end_drop(q, REASON_RULE_DROP);
 	case ACT_RCODE:
@@ -362,41 +364,52 @@ static enum step step_choose(struct query *q)
 	return S_FORWARD;
 }
 
+int query_send(struct query *p, struct server *server)
+{
+	struct core *core = p->core;
+	struct back *back = core->edge->back(core, server, p->over_stream);
+	uint64_t wait_ms;
+	int err;
+
+	p->dq.msg = NULL; /* the message is |ask| now */
+	p->back = back;
+	p->sent_us = core->now_us;
+	p->tries++;
+	err = back ? back->ops->send(back, p) : -ENOMEM;
+	if (err < 0)
+		return err;
+	p->waiting = true;
+	if (!p->relay) {
+		atomic_fetch_add_explicit(&server->queries, 1, memory_order_relaxed);
+		atomic_fetch_add_explicit(&server->outstanding, 1, memory_order_relaxed);
+	}
+	if (p->over_stream)
+		wait_ms = (uint64_t)server->conf.recv_timeout_s * 1000;
+	else
+		wait_ms = 1000ull * (server->conf.udp_timeout_s ? server->conf.udp_timeout_s : settings(p)->udp_timeout_s);
+	query_wait_at(p, core->now_ms + wait_ms, query_timeout);
+	return 0;
+}
+
 /* forward parks the query and hands it to the backend's way out. */
 static enum step step_forward(struct query *q)
 {
 	struct core *core = q->core;
 	struct server *server = q->dq.backend;
 	struct query *p = query_park(q);
-	struct back *back;
-	uint64_t wait_ms;
 	int err;
 
 	if (!p) {
 		stat_reason(core->counters, REASON_TOO_MANY_WAITING);
 		return q->client.stream ? query_answer_rcode(q, RCODE_SERVFAIL) : end_drop(q, REASON_OUT_OF_MEMORY);
 	}
-	p->dq.msg = NULL; /* the message is |ask| now */
 	p->xfr = is_xfr(p) && p->client.stream;
 	p->over_stream = server->conf.tcp_only || (p->client.stream && p->client.proto != PROTO_DOH) || p->tc_retried;
-	back = core->edge->back(core, server, p->over_stream);
-	p->back = back;
-	p->sent_us = core->now_us;
-	p->tries++;
-	err = back ? back->ops->send(back, p) : -ENOMEM;
+	err = query_send(p, server);
 	if (err < 0) {
 		atomic_fetch_add_explicit(&server->send_errors, 1, memory_order_relaxed);
 		query_fail(p, err == -EAGAIN ? REASON_IDS_EXHAUSTED : REASON_SEND_ERROR);
-		return S_WAIT;
 	}
-	p->waiting = true;
-	atomic_fetch_add_explicit(&server->queries, 1, memory_order_relaxed);
-	atomic_fetch_add_explicit(&server->outstanding, 1, memory_order_relaxed);
-	if (p->over_stream)
-		wait_ms = (uint64_t)server->conf.recv_timeout_s * 1000;
-	else
-		wait_ms = 1000ull * (server->conf.udp_timeout_s ? server->conf.udp_timeout_s : settings(p)->udp_timeout_s);
-	query_wait_at(p, core->now_ms + wait_ms, query_timeout);
 	return S_WAIT;
 }
 

@@ -19,6 +19,9 @@ enum step query_answer_rcode(struct query *, unsigned rcode);
 /* query_restart sends the query through the rules again, as it was when it left. */
 enum step query_restart(struct query *);
 
+/* query_send hands a parked query to |server|'s way out and arms its deadline; 0 or -E…. */
+int query_send(struct query *, struct server *) WUNUSED;
+
 /* query_reply.c */
 /* query_fail: the backend did not take or lost the query.  Others may be tried; else SERVFAIL or silence.
  * REASON_NONE starts a query at S_CHOOSE that has not been sent yet. */

@@ -39,7 +39,8 @@ static void stop_waiting(struct query *q)
 		return;
 	q->waiting = false;
 	wheel_disarm(q->core->wheel, &q->timer);
-	atomic_fetch_sub_explicit(&q->dq.backend->outstanding, 1, memory_order_relaxed);
+	if (!q->relay)
+		atomic_fetch_sub_explicit(&q->dq.backend->outstanding, 1, memory_order_relaxed);
 }
 
 /* take_reply copies the reply to where it may grow, and sets the query up to work on it. */
@@ -62,6 +63,11 @@ void query_reply(struct query *q, const uint8_t *msg, size_t len)
 	bool servfail = dns_rcode(msg) == RCODE_SERVFAIL;
 
 	stop_waiting(q);
+	if (q->relay) {
+		take_reply(q, msg, len);
+		query_answer(q);
+		return;
+	}
 	atomic_fetch_add_explicit(&s->responses, 1, memory_order_relaxed);
 	server_latency(s, (uint32_t)(q->core->now_us - q->sent_us), q->over_stream);
 	health_outcome(s, false, servfail, q->core->now_ms);
@@ -129,6 +135,10 @@ void query_part(struct query *q, const uint8_t *msg, size_t len)
 {
 	struct dq *dq = &q->dq;
 
+	if (q->relay) {
+		q->client.ops->part(&q->client, msg, len);
+		return;
+	}
 	wheel_arm(q->core->wheel, &q->timer,
 		q->core->now_ms + (uint64_t)dq->backend->conf.recv_timeout_s * 1000);
 	take_reply(q, msg, len);
@@ -175,6 +185,10 @@ void query_fail(struct query *q, enum reason why)
 void query_lost(struct query *q, enum reason why)
 {
 	stop_waiting(q);
+	if (q->relay) {
+		query_drop(q, why);
+		return;
+	}
 	atomic_fetch_add_explicit(&q->dq.backend->send_errors, 1, memory_order_relaxed);
 	query_fail(q, why);
 }
@@ -187,6 +201,11 @@ void query_timeout(struct wheel_node *node, uint64_t now_ms)
 
 	q->back->ops->cancel(q->back, q);
 	stop_waiting(q);
+	if (q->relay) { /* its own worker has a deadline too, and counts */
+		q->client.ops->drop(&q->client, REASON_TIMEOUT);
+		query_end(q);
+		return;
+	}
 	stat_reason(core->counters, REASON_TIMEOUT);
 	atomic_fetch_add_explicit(&s->drops, 1, memory_order_relaxed);
 	health_outcome(s, true, false, now_ms);
@@ -205,4 +224,24 @@ void query_timeout(struct wheel_node *node, uint64_t now_ms)
 		query_run(q, query_answer_rcode(q, RCODE_SERVFAIL));
 	else
 		query_drop(q, REASON_NONE);
+}
+
+void query_relay(struct core *core, struct client *client, struct server *server, bool stream, const uint8_t *msg,
+	size_t len)
+{
+	struct query *q = query_init(core, client, msg, len), *p;
+
+	q->relay = true;
+	q->over_stream = stream;
+	q->dq.backend = server;
+	p = question_parse(q->dq.question, q->dq.msg, len) == 0 ? query_park(q) : NULL;
+	if (!p) {
+		query_drop(q, REASON_TOO_MANY_WAITING);
+		return;
+	}
+	memcpy(p->dq.ask_name, msg + DNS_HEADER, p->dq.question->len);
+	p->ask_id = dns_id(msg);
+	p->xfr = p->dq.question->qtype == QTYPE_AXFR || (p->dq.question->qtype == QTYPE_IXFR && stream);
+	if (query_send(p, server) < 0)
+		query_drop(p, REASON_SEND_ERROR);
 }

@@ -278,7 +278,8 @@ void core_done(struct core *core)
 		if (q->waiting) {
 			q->waiting = false;
 			q->back->ops->cancel(q->back, q);
-			atomic_fetch_sub_explicit(&q->back->server->outstanding, 1, memory_order_relaxed);
+			if (!q->relay)
+				atomic_fetch_sub_explicit(&q->back->server->outstanding, 1, memory_order_relaxed);
 		}
 		query_drop(q, REASON_SHUTDOWN);
 	}

@@ -12,7 +12,10 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { LINE_MAX_BYTES = NAME_TEXT + 2 * ADDR_TEXT + 128, RECORD_MAX = 2 + 8 + DNS_HEADER + NAME_WIRE + 2 + 1 + 16 + 2 };
+enum {
+	LINE_MAX_BYTES = NAME_TEXT + 2 * ADDR_TEXT + 128,
+	RECORD_MAX = 2 + 8 + DNS_HEADER + NAME_WIRE + 2 + 1 + 16 + 2,
+};
 
 struct act_log {
 	struct action base;
@@ -39,18 +42,19 @@ static size_t write_line(char out[LINE_MAX_BYTES], const struct act_log *me, con
 	int n;
 
 	name_to_text(dq->ask_name ? dq->ask_name : dq->question->lower, true, name);
-	qtype_text(dq->question->qtype, type);
 	addr_print(dq->remote, true, peer);
 	if (me->timestamp) {
 		now = wall_clock();
-		snprintf(stamp, sizeof(stamp), "[%lld.%06ld] ", (long long)now.tv_sec, now.tv_nsec / 1000);
+		snprintf(stamp, sizeof(stamp), "[%lld.%06ld] ", (long long)now.tv_sec,
+			(long)now.tv_nsec / 1000);
 	}
 	if (me->base.for_response)
-		n = snprintf(out, LINE_MAX_BYTES, "%sAnswer to %s for %s %s (%s) with id %u", stamp, peer, name,
-			qtype_text(dq->question->qtype, type), rcode_text(dns_rcode(dq->msg), rcode), dns_id(dq->msg));
+		n = snprintf(out, LINE_MAX_BYTES, "%sAnswer to %s for %s %s (%s) with id %u", stamp,
+			peer, name, qtype_text(dq->question->qtype, type),
+			rcode_text(dns_rcode(dq->msg), rcode), dns_id(dq->msg));
 	else
-		n = snprintf(out, LINE_MAX_BYTES, "%sPacket from %s for %s %s with id %u", stamp, peer, name,
-			qtype_text(dq->question->qtype, type), dns_id(dq->msg));
+		n = snprintf(out, LINE_MAX_BYTES, "%sPacket from %s for %s %s with id %u", stamp,
+			peer, name, qtype_text(dq->question->qtype, type), dns_id(dq->msg));
 	must(n > 0 && n < LINE_MAX_BYTES - 1);
 	return (size_t)n;
 }
@@ -88,18 +92,15 @@ static void store(struct act_log *me, const struct dq *dq, const void *p, size_t
 	bool failed;
 
 	pthread_mutex_lock(&me->lock);
-	if (me->empty_first) {
-		me->empty_first = false;
-		failed = ftruncate(fileno(me->file), 0) != 0;
-	} else {
-		failed = false;
-	}
+	failed = me->empty_first && ftruncate(fileno(me->file), 0) != 0;
+	me->empty_first = false;
 	failed |= fwrite(p, 1, len, me->file) != len;
 	if (!me->buffered)
 		failed |= fflush(me->file) != 0;
 	if (failed) {
 		clearerr(me->file);
-		log_limited(&me->site, dq->now_ms, LOG_WARN_, TAG_RULE, "LogAction: cannot write: %s", strerror(errno));
+		log_limited(&me->site, dq->now_ms, LOG_WARN_, TAG_RULE,
+			"LogAction: cannot write: %s", strerror(errno));
 	}
 	pthread_mutex_unlock(&me->lock);
 }
@@ -152,7 +153,8 @@ static FILE *open_file(const char *path, const char **error_r)
 
 static struct action *make_log(const char *path, bool append, const char **error_r)
 {
-	struct act_log *a = action_make(sizeof(*a), run_log, free_log, error_r, *path ? "log to %s" : "log", path);
+	struct act_log *a = action_make(
+		sizeof(*a), run_log, free_log, error_r, *path ? "log to %s" : "log", path);
 	struct action *base;
 
 	if (!a)

@@ -26,8 +26,8 @@ bool arp_parse(const char *line, uint8_t ip[4], uint8_t mac[MAC_LEN])
 	char text[16];
 	unsigned type, flags, m[MAC_LEN];
 
-	if (sscanf(line, "%15s 0x%x 0x%x %2x:%2x:%2x:%2x:%2x:%2x", text, &type, &flags, &m[0], &m[1], &m[2], &m[3],
-		    &m[4], &m[5]) != 9)
+	if (sscanf(line, "%15s 0x%x 0x%x %2x:%2x:%2x:%2x:%2x:%2x", text, &type, &flags, &m[0],
+		    &m[1], &m[2], &m[3], &m[4], &m[5]) != 9)
 		return false;
 	/* Ethernet, and complete (ATF_COM). */
 	if (type != 1 || !(flags & 2) || inet_pton(AF_INET, text, ip) != 1)
@@ -144,7 +144,8 @@ static enum act run_mac(struct action *a, struct dq *dq)
 	if (!arp_find(me->arp, dq->remote, dq->now_ms, mac))
 		return ACT_NEXT;
 	/* Malformed or too large: it goes on as it is. */
-	(void)!edns_set_option(dq->msg, &dq->len, dq->cap, dq_opt_payload(dq), me->code, mac, sizeof(mac), true);
+	(void)!edns_set_option(
+		dq->msg, &dq->len, dq->cap, dq_opt_payload(dq), me->code, mac, sizeof(mac), true);
 	dq_changed(dq);
 	return ACT_NEXT;
 }

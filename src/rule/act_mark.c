@@ -92,7 +92,8 @@ static enum act run_skip_cache(struct action *a UNUSED, struct dq *dq)
 	return ACT_NEXT;
 }
 
-struct action *act_skip_cache(const struct arg *argv UNUSED, size_t argc UNUSED, const char **error_r)
+struct action *act_skip_cache(
+	const struct arg *argv UNUSED, size_t argc UNUSED, const char **error_r)
 {
 	return action_make(sizeof(struct action), run_skip_cache, NULL, error_r, "skip cache");
 }
@@ -103,10 +104,11 @@ static enum act run_max_returned_ttl(struct action *a, struct dq *dq)
 	return ACT_NEXT;
 }
 
-struct action *act_max_returned_ttl(const struct arg *argv, size_t argc UNUSED, const char **error_r)
+struct action *act_max_returned_ttl(
+	const struct arg *argv, size_t argc UNUSED, const char **error_r)
 {
-	return make_number(&argv[0], "max", UINT32_MAX, run_max_returned_ttl, "cap the TTL of the returned answer to",
-		error_r);
+	return make_number(&argv[0], "max", UINT32_MAX, run_max_returned_ttl,
+		"cap the TTL of the returned answer to", error_r);
 }
 
 static enum act run_temp_failure_ttl(struct action *a, struct dq *dq)
@@ -115,9 +117,11 @@ static enum act run_temp_failure_ttl(struct action *a, struct dq *dq)
 	return ACT_NEXT;
 }
 
-struct action *act_temp_failure_ttl(const struct arg *argv, size_t argc UNUSED, const char **error_r)
+struct action *act_temp_failure_ttl(
+	const struct arg *argv, size_t argc UNUSED, const char **error_r)
 {
-	return make_number(&argv[0], "ttl", UINT32_MAX, run_temp_failure_ttl, "set tempfailure cache ttl to", error_r);
+	return make_number(&argv[0], "ttl", UINT32_MAX, run_temp_failure_ttl,
+		"set tempfailure cache ttl to", error_r);
 }
 
 /* ---- the header ---- */
@@ -129,7 +133,8 @@ static enum act run_no_recurse(struct action *a UNUSED, struct dq *dq)
 	return ACT_NEXT;
 }
 
-struct action *act_no_recurse(const struct arg *argv UNUSED, size_t argc UNUSED, const char **error_r)
+struct action *act_no_recurse(
+	const struct arg *argv UNUSED, size_t argc UNUSED, const char **error_r)
 {
 	return action_make(sizeof(struct action), run_no_recurse, NULL, error_r, "set rd=0");
 }
@@ -141,7 +146,8 @@ static enum act run_no_validation(struct action *a UNUSED, struct dq *dq)
 	return ACT_NEXT;
 }
 
-struct action *act_no_validation(const struct arg *argv UNUSED, size_t argc UNUSED, const char **error_r)
+struct action *act_no_validation(
+	const struct arg *argv UNUSED, size_t argc UNUSED, const char **error_r)
 {
 	return action_make(sizeof(struct action), run_no_validation, NULL, error_r, "set cd=1");
 }
@@ -188,8 +194,8 @@ struct action *act_ecs(const struct arg *argv, size_t argc UNUSED, const char **
 		return NULL;
 	netmask_print(&first, one);
 	netmask_print(&second, two);
-	a = action_make(sizeof(*a), run_ecs, NULL, error_r, arg_given(&argv[1]) ? "set ECS to %s / %s" : "set ECS to %s",
-		one, two);
+	a = action_make(sizeof(*a), run_ecs, NULL, error_r,
+		arg_given(&argv[1]) ? "set ECS to %s / %s" : "set ECS to %s", one, two);
 	if (!a)
 		return NULL;
 	a->for4 = first;
@@ -206,8 +212,8 @@ static enum act run_ecs_override(struct action *a, struct dq *dq)
 struct action *act_ecs_override(const struct arg *argv, size_t argc UNUSED, const char **error_r)
 {
 	bool on = arg_bool(&argv[0], true);
-	struct act_number *a = action_make(sizeof(*a), run_ecs_override, NULL, error_r, "%soverride ECS",
-		on ? "" : "do not ");
+	struct act_number *a = action_make(
+		sizeof(*a), run_ecs_override, NULL, error_r, "%soverride ECS", on ? "" : "do not ");
 
 	if (!a)
 		return NULL;
@@ -234,10 +240,11 @@ struct action *act_ecs_bits(const struct arg *argv, size_t argc UNUSED, const ch
 	struct act_ecs_bits *a;
 	uint32_t bits4, bits6;
 
-	if (!rule_u32(&argv[0], "v4", 32, 0, &bits4, error_r) || !rule_u32(&argv[1], "v6", 128, 0, &bits6, error_r))
+	if (!rule_u32(&argv[0], "v4", 32, 0, &bits4, error_r) ||
+		!rule_u32(&argv[1], "v6", 128, 0, &bits6, error_r))
 		return NULL;
-	a = action_make(sizeof(*a), run_ecs_bits, NULL, error_r, "set ECS prefix length to %u, %u", (unsigned)bits4,
-		(unsigned)bits6);
+	a = action_make(sizeof(*a), run_ecs_bits, NULL, error_r, "set ECS prefix length to %u, %u",
+		(unsigned)bits4, (unsigned)bits6);
 	if (!a)
 		return NULL;
 	a->bits4 = (uint8_t)bits4;
@@ -262,7 +269,8 @@ static enum act run_edns_option(struct action *a, struct dq *dq)
 	if (dq->is_response && !dq->had_edns)
 		return ACT_NEXT;
 	/* Malformed or too large: it goes on as it is. */
-	(void)!edns_set_option(dq->msg, &dq->len, dq->cap, dq_opt_payload(dq), me->code, me->data, me->len, true);
+	(void)!edns_set_option(
+		dq->msg, &dq->len, dq->cap, dq_opt_payload(dq), me->code, me->data, me->len, true);
 	dq_changed(dq);
 	return ACT_NEXT;
 }
@@ -274,13 +282,15 @@ struct action *act_edns_option(const struct arg *argv, size_t argc UNUSED, const
 	uint16_t code;
 	size_t len;
 
-	if (!rule_u16(&argv[0], "code", 0, &code, error_r) || !rule_str(&argv[1], "data", &data, &len, error_r))
+	if (!rule_u16(&argv[0], "code", 0, &code, error_r) ||
+		!rule_str(&argv[1], "data", &data, &len, error_r))
 		return NULL;
 	if (len > 65000) {
 		error_set(error_r, "data: longer than 65000 bytes");
 		return NULL;
 	}
-	a = action_make(sizeof(*a) + len, run_edns_option, NULL, error_r, "add EDNS Option (code=%u)", code);
+	a = action_make(sizeof(*a) + len, run_edns_option, NULL, error_r,
+		"add EDNS Option (code=%u)", code);
 	if (!a)
 		return NULL;
 	a->code = code;
@@ -315,8 +325,9 @@ struct action *act_ede(const struct arg *argv, size_t argc UNUSED, const char **
 
 	if (!rule_u16(&argv[0], "code", 0, &code, error_r))
 		return NULL;
-	a = action_make(sizeof(*a) + strlen(text) + 1, run_ede, NULL, error_r, "set EDNS Extended DNS Error to %u%s%s%s",
-		code, *text ? ": \"" : "", text, *text ? "\"" : "");
+	a = action_make(sizeof(*a) + strlen(text) + 1, run_ede, NULL, error_r,
+		"set EDNS Extended DNS Error to %u%s%s%s", code, *text ? ": \"" : "", text,
+		*text ? "\"" : "");
 	if (!a)
 		return NULL;
 	a->code = code;

@@ -9,10 +9,10 @@ static struct action *for_response(struct action *a)
 	return a;
 }
 
-#define SHARED(name)                                                                                  \
-	struct action *name##_response(const struct arg *argv, size_t argc, const char **error_r)     \
-	{                                                                                             \
-		return for_response(name(argv, argc, error_r));                                       \
+#define SHARED(name) \
+	struct action *name##_response(const struct arg *argv, size_t argc, const char **error_r) \
+	{ \
+		return for_response(name(argv, argc, error_r)); \
 	}
 SHARED(act_allow)
 SHARED(act_drop)
@@ -61,7 +61,8 @@ static struct action *make_types(const struct arg *types, uint32_t min, uint32_t
 {
 	const struct arg *v;
 	size_t n = types ? rule_list(types, &v) : 0;
-	struct act_types *a = action_make(sizeof(*a) + n * sizeof(a->types[0]), run, NULL, error_r, "%s", text);
+	struct act_types *a =
+		action_make(sizeof(*a) + n * sizeof(a->types[0]), run, NULL, error_r, "%s", text);
 	struct action *base;
 
 	if (!a)
@@ -82,7 +83,8 @@ struct action *act_clear_types(const struct arg *argv, size_t argc UNUSED, const
 	return make_types(&argv[0], 0, 0, run_clear_types, "clear record types", error_r);
 }
 
-static struct action *make_limit(const struct arg *types, uint32_t min, uint32_t max, const char **error_r)
+static struct action *make_limit(
+	const struct arg *types, uint32_t min, uint32_t max, const char **error_r)
 {
 	char text[64] = "limit ttl";
 
@@ -91,7 +93,8 @@ static struct action *make_limit(const struct arg *types, uint32_t min, uint32_t
 		return NULL;
 	}
 	if (min > 0 && max < UINT32_MAX)
-		snprintf(text, sizeof(text), "limit ttl (%lu <= ttl <= %lu)", (unsigned long)min, (unsigned long)max);
+		snprintf(text, sizeof(text), "limit ttl (%lu <= ttl <= %lu)", (unsigned long)min,
+			(unsigned long)max);
 	else if (max < UINT32_MAX)
 		snprintf(text, sizeof(text), "limit ttl (ttl <= %lu)", (unsigned long)max);
 	else if (min > 0)
@@ -134,14 +137,16 @@ struct act_percent {
 	uint32_t percent;
 };
 
-static uint32_t reduce(void *percent, enum section s UNUSED, unsigned klass UNUSED, unsigned type UNUSED, uint32_t ttl)
+static uint32_t reduce(void *percent, enum section s UNUSED, unsigned klass UNUSED,
+	unsigned type UNUSED, uint32_t ttl)
 {
 	return (uint32_t)((uint64_t)ttl * *(const uint32_t *)percent / 100);
 }
 
 static enum act run_reduce_ttl(struct action *a, struct dq *dq)
 {
-	return edited(dq, msg_edit_ttls(dq->msg, dq->len, reduce, &((struct act_percent *)a)->percent));
+	return edited(
+		dq, msg_edit_ttls(dq->msg, dq->len, reduce, &((struct act_percent *)a)->percent));
 }
 
 struct action *act_reduce_ttl(const struct arg *argv, size_t argc UNUSED, const char **error_r)
@@ -151,8 +156,8 @@ struct action *act_reduce_ttl(const struct arg *argv, size_t argc UNUSED, const 
 
 	if (!rule_u32(&argv[0], "percentage", 100, 0, &percent, error_r))
 		return NULL;
-	a = action_make(sizeof(*a), run_reduce_ttl, NULL, error_r, "reduce ttl to %lu percent of its value",
-		(unsigned long)percent);
+	a = action_make(sizeof(*a), run_reduce_ttl, NULL, error_r,
+		"reduce ttl to %lu percent of its value", (unsigned long)percent);
 	if (!a)
 		return NULL;
 	a->percent = percent;

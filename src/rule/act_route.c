@@ -64,7 +64,8 @@ struct action *act_continue(const struct arg *argv, size_t argc UNUSED, const ch
 			inner ? "one for answers" : arg_kind_name(&argv[0]));
 		return NULL;
 	}
-	a = action_make(sizeof(*a), run_continue, free_continue, error_r, "continue after: %s", inner->text);
+	a = action_make(sizeof(*a), run_continue, free_continue, error_r, "continue after: %s",
+		inner->text);
 	if (!a)
 		return NULL;
 	a->inner = action_ref(inner);
@@ -90,7 +91,8 @@ static enum act run_pool(struct action *a, struct dq *dq)
 
 static enum act run_qps_pool(struct action *a, struct dq *dq)
 {
-	return bucket_take(&((struct act_pool *)a)->bucket, dq->now_ms) ? run_pool(a, dq) : ACT_NEXT;
+	return bucket_take(&((struct act_pool *)a)->bucket, dq->now_ms) ? run_pool(a, dq)
+									: ACT_NEXT;
 }
 
 static enum act run_qps(struct action *a, struct dq *dq)
@@ -98,8 +100,8 @@ static enum act run_qps(struct action *a, struct dq *dq)
 	return bucket_take(&((struct act_pool *)a)->bucket, dq->now_ms) ? ACT_NEXT : ACT_DROP;
 }
 
-static struct act_pool *make_pool(const struct arg *pool, const struct arg *stop, const char *before,
-	enum act (*run)(struct action *, struct dq *), const char **error_r)
+static struct act_pool *make_pool(const struct arg *pool, const struct arg *stop,
+	const char *before, enum act (*run)(struct action *, struct dq *), const char **error_r)
 {
 	bool stops = arg_bool(stop, true);
 	struct act_pool *a;
@@ -147,7 +149,8 @@ struct action *act_qps(const struct arg *argv, size_t argc UNUSED, const char **
 
 	if (!rule_u32(&argv[0], "maxqps", UINT32_MAX, 0, &qps, error_r))
 		return NULL;
-	a = action_make(sizeof(*a) + 1, run_qps, NULL, error_r, "qps limit to %lu", (unsigned long)qps);
+	a = action_make(
+		sizeof(*a) + 1, run_qps, NULL, error_r, "qps limit to %lu", (unsigned long)qps);
 	if (!a)
 		return NULL;
 	bucket_init(&a->bucket, qps, qps);
@@ -212,15 +215,18 @@ static enum act run_rcode(struct action *a, struct dq *dq)
 	return dq_answer_rcode(dq, me->rcode, &me->opts) ? ACT_ERROR : ACT_RCODE;
 }
 
-static struct action *make_rcode(const struct arg *argv, uint32_t max, const char *before, const char **error_r)
+static struct action *make_rcode(
+	const struct arg *argv, uint32_t max, const char *before, const char **error_r)
 {
 	struct answer_opts opts;
 	struct act_rcode *a;
 	uint32_t rcode;
 
-	if (!rule_u32(&argv[0], "rcode", max, 0, &rcode, error_r) || !rule_answer_opts(&argv[1], &opts, error_r))
+	if (!rule_u32(&argv[0], "rcode", max, 0, &rcode, error_r) ||
+		!rule_answer_opts(&argv[1], &opts, error_r))
 		return NULL;
-	a = action_make(sizeof(*a), run_rcode, NULL, error_r, "%s %lu", before, (unsigned long)rcode);
+	a = action_make(
+		sizeof(*a), run_rcode, NULL, error_r, "%s %lu", before, (unsigned long)rcode);
 	if (!a)
 		return NULL;
 	a->rcode = rcode;

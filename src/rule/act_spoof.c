@@ -43,14 +43,16 @@ static void show_addrs(struct text *out, const struct addr *v, size_t n)
 		text_addf(out, " and %zu more", n - SHOWN_MAX);
 }
 
-static struct action *make_addrs(const struct addr *v, size_t n, const struct answer_opts *opts, const char **error_r)
+static struct action *make_addrs(
+	const struct addr *v, size_t n, const struct answer_opts *opts, const char **error_r)
 {
 	struct act_addrs *a;
 	struct text t = {0};
 
 	show_addrs(&t, v, n);
 	a = t.failed ? rule_no_memory(error_r)
-		     : action_make(sizeof(*a) + n * sizeof(*v), run_addrs, NULL, error_r, "%s", text_str(&t));
+		     : action_make(sizeof(*a) + n * sizeof(*v), run_addrs, NULL, error_r, "%s",
+			       text_str(&t));
 	text_free(&t);
 	if (!a)
 		return NULL;
@@ -63,7 +65,8 @@ static struct action *make_addrs(const struct addr *v, size_t n, const struct an
 struct action *act_spoof(const struct arg *argv, size_t argc UNUSED, const char **error_r)
 {
 	/* The old form is SpoofAction("192.0.2.1", "2001:db8::1"). */
-	const struct arg *second = argv[1].kind == ARG_STR || argv[1].kind == ARG_OBJ ? &argv[1] : NULL;
+	const struct arg *second =
+		argv[1].kind == ARG_STR || argv[1].kind == ARG_OBJ ? &argv[1] : NULL;
 	static const struct arg no_opts = {.kind = ARG_NIL};
 	struct action *a = NULL;
 	struct answer_opts opts;
@@ -197,8 +200,8 @@ struct action *act_spoof_raw(const struct arg *argv, size_t argc UNUSED, const c
 	if ((type && !rule_u16(type, "typeForAny", QTYPE_ANY, &type_for_any, error_r)) ||
 		!rule_answer_opts(&argv[1], &opts, error_r))
 		return NULL;
-	a = action_make(sizeof(*a), run_raw, free_raw, error_r, "spoof in %zu raw record%s of %zu bytes", n,
-		n == 1 ? "" : "s", total);
+	a = action_make(sizeof(*a), run_raw, free_raw, error_r,
+		"spoof in %zu raw record%s of %zu bytes", n, n == 1 ? "" : "s", total);
 	if (!a)
 		return NULL;
 	base = &a->base;
@@ -244,8 +247,8 @@ struct action *act_spoof_packet(const struct arg *argv, size_t argc UNUSED, cons
 		error_set(error_r, "length: expected from 12 to the packet's %zu bytes", have);
 		return NULL;
 	}
-	a = action_make(sizeof(*a) + len, run_packet, NULL, error_r, "spoof in a packet of %lu bytes",
-		(unsigned long)len);
+	a = action_make(sizeof(*a) + len, run_packet, NULL, error_r,
+		"spoof in a packet of %lu bytes", (unsigned long)len);
 	if (!a)
 		return NULL;
 	a->len = len;
@@ -267,7 +270,8 @@ static enum act run_svc(struct action *a, struct dq *dq)
 	const struct act_svc *me = (const struct act_svc *)a;
 	unsigned qtype = dq->question->qtype;
 
-	if ((qtype != QTYPE_SVCB && qtype != QTYPE_HTTPS && qtype != QTYPE_ANY) || !class_answered(dq))
+	if ((qtype != QTYPE_SVCB && qtype != QTYPE_HTTPS && qtype != QTYPE_ANY) ||
+		!class_answered(dq))
 		return ACT_NEXT;
 	return answered(dq_answer_svc(dq, (const struct svc *const *)me->v, me->n, &me->opts));
 }
@@ -290,14 +294,15 @@ struct action *act_spoof_svc(const struct arg *argv, size_t argc UNUSED, const c
 
 	for (size_t i = 0; i < n; i++) {
 		if (!arg_obj(&v[i], OBJ_SVC)) {
-			error_set(error_r, "expected newSVCRecordParameters(…), got %s", arg_kind_name(&v[i]));
+			error_set(error_r, "expected newSVCRecordParameters(…), got %s",
+				arg_kind_name(&v[i]));
 			return NULL;
 		}
 	}
 	if (!rule_answer_opts(&argv[1], &opts, error_r))
 		return NULL;
-	a = action_make(sizeof(*a) + n * sizeof(a->v[0]), run_svc, free_svcs, error_r, "spoof in %zu SVC record%s", n,
-		n == 1 ? "" : "s");
+	a = action_make(sizeof(*a) + n * sizeof(a->v[0]), run_svc, free_svcs, error_r,
+		"spoof in %zu SVC record%s", n, n == 1 ? "" : "s");
 	if (!a)
 		return NULL;
 	base = &a->base;
@@ -339,8 +344,9 @@ static bool read_soa(const struct arg *argv, struct soa *soa, const char **error
 		const char *what;
 		uint32_t *to;
 		size_t at;
-	} numbers[] = {{"ttl", &soa->ttl, 2}, {"serial", &soa->serial, 5}, {"refresh", &soa->refresh, 6},
-		{"retry", &soa->retry, 7}, {"expire", &soa->expire, 8}, {"minimum", &soa->minimum, 9}};
+	} numbers[] = {{"ttl", &soa->ttl, 2}, {"serial", &soa->serial, 5},
+		{"refresh", &soa->refresh, 6}, {"retry", &soa->retry, 7},
+		{"expire", &soa->expire, 8}, {"minimum", &soa->minimum, 9}};
 
 	for (size_t i = 0; i < LEN(names); i++) {
 		const struct name *name = arg_obj(&argv[names[i].at], OBJ_NAME);
@@ -353,7 +359,8 @@ static bool read_soa(const struct arg *argv, struct soa *soa, const char **error
 		*names[i].to = *name;
 	}
 	for (size_t i = 0; i < LEN(numbers); i++) {
-		if (!rule_u32(&argv[numbers[i].at], numbers[i].what, UINT32_MAX, 0, numbers[i].to, error_r))
+		if (!rule_u32(&argv[numbers[i].at], numbers[i].what, UINT32_MAX, 0, numbers[i].to,
+			    error_r))
 			return false;
 	}
 	return true;
@@ -370,7 +377,8 @@ struct action *act_negative(const struct arg *argv, size_t argc UNUSED, const ch
 	if (!read_soa(argv, &soa, error_r) || !rule_answer_opts(&argv[10], &opts, error_r))
 		return NULL;
 	soa.in_authority = in_authority && arg_bool(in_authority, false);
-	a = action_make(sizeof(*a), run_negative, NULL, error_r, "%s with SOA", nxd ? "NXD" : "NODATA");
+	a = action_make(
+		sizeof(*a), run_negative, NULL, error_r, "%s with SOA", nxd ? "NXD" : "NODATA");
 	if (!a)
 		return NULL;
 	a->opts = opts;

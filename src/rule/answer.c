@@ -37,10 +37,11 @@ static unsigned answer_class(const struct dq *dq)
 	return dq->question->qclass == CLASS_ANY ? CLASS_IN : dq->question->qclass;
 }
 
-static int add(struct dq *dq, unsigned type, const void *rdata, size_t len, const struct answer_opts *opts)
+static int add(
+	struct dq *dq, unsigned type, const void *rdata, size_t len, const struct answer_opts *opts)
 {
-	return msg_add_rr(dq->msg, &dq->len, dq->cap, SECTION_ANSWER, type, answer_class(dq), answer_ttl(opts),
-		rdata, len);
+	return msg_add_rr(dq->msg, &dq->len, dq->cap, SECTION_ANSWER, type, answer_class(dq),
+		answer_ttl(opts), rdata, len);
 }
 
 unsigned dq_opt_payload(const struct dq *dq)
@@ -56,7 +57,8 @@ int dq_answer_rcode(struct dq *dq, unsigned rcode, const struct answer_opts *opt
 	return begin(dq, rcode, opts);
 }
 
-int dq_answer_addrs(struct dq *dq, const struct addr *addrs, size_t n, const struct answer_opts *opts)
+int dq_answer_addrs(
+	struct dq *dq, const struct addr *addrs, size_t n, const struct answer_opts *opts)
 {
 	unsigned qtype = dq->question->qtype;
 	int rc = begin(dq, RCODE_NOERROR, opts);
@@ -88,7 +90,8 @@ int dq_answer_cname(struct dq *dq, const struct name *target, const struct answe
 	return rc ? rc : add(dq, QTYPE_CNAME, target->wire, target->len, opts);
 }
 
-int dq_answer_raw(struct dq *dq, const struct arg *list, unsigned type_for_any, const struct answer_opts *opts)
+int dq_answer_raw(struct dq *dq, const struct arg *list, unsigned type_for_any,
+	const struct answer_opts *opts)
 {
 	unsigned type = dq->question->qtype;
 	const struct arg *v;
@@ -112,12 +115,13 @@ static int add_hints(struct dq *dq, const struct svc *svc, const struct answer_o
 		rc = msg_add_rr_name(dq->msg, &dq->len, dq->cap, SECTION_ADDITIONAL, owner, QTYPE_A,
 			answer_class(dq), answer_ttl(opts), svc->hint4 + 4 * i, 4);
 	for (unsigned i = 0; i < svc->hints6 && !rc; i++)
-		rc = msg_add_rr_name(dq->msg, &dq->len, dq->cap, SECTION_ADDITIONAL, owner, QTYPE_AAAA,
-			answer_class(dq), answer_ttl(opts), svc->hint6 + 16 * i, 16);
+		rc = msg_add_rr_name(dq->msg, &dq->len, dq->cap, SECTION_ADDITIONAL, owner,
+			QTYPE_AAAA, answer_class(dq), answer_ttl(opts), svc->hint6 + 16 * i, 16);
 	return rc;
 }
 
-int dq_answer_svc(struct dq *dq, const struct svc *const *svc, size_t n, const struct answer_opts *opts)
+int dq_answer_svc(
+	struct dq *dq, const struct svc *const *svc, size_t n, const struct answer_opts *opts)
 {
 	unsigned type = dq->question->qtype == QTYPE_HTTPS ? QTYPE_HTTPS : QTYPE_SVCB;
 	int rc = begin(dq, RCODE_NOERROR, opts);
@@ -157,7 +161,8 @@ static size_t soa_rdata(uint8_t out[SOA_RDATA_MAX], const struct soa *soa)
 	return at;
 }
 
-int dq_answer_negative(struct dq *dq, bool nxd, const struct soa *soa, const struct answer_opts *opts)
+int dq_answer_negative(
+	struct dq *dq, bool nxd, const struct soa *soa, const struct answer_opts *opts)
 {
 	uint8_t rdata[SOA_RDATA_MAX];
 	size_t len = soa_rdata(rdata, soa);
@@ -166,6 +171,6 @@ int dq_answer_negative(struct dq *dq, bool nxd, const struct soa *soa, const str
 	if (rc)
 		return rc;
 	return msg_add_rr_name(dq->msg, &dq->len, dq->cap,
-		soa->in_authority ? SECTION_AUTHORITY : SECTION_ADDITIONAL, soa->zone.wire, QTYPE_SOA,
-		answer_class(dq), soa->ttl, rdata, len);
+		soa->in_authority ? SECTION_AUTHORITY : SECTION_ADDITIONAL, soa->zone.wire,
+		QTYPE_SOA, answer_class(dq), soa->ttl, rdata, len);
 }

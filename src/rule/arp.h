@@ -14,6 +14,7 @@ enum { ARP_FRESH_MS = 10000, ARP_RETRY_MS = 1000, ARP_ENTRIES_MAX = 4096 };
 struct arp;
 struct arp *arp_new(const char *path) WUNUSED NONNULL; /* |path| is borrowed */
 void arp_free(struct arp **) NONNULL;
-bool arp_find(struct arp *, const struct addr *, uint64_t now_ms, uint8_t mac[MAC_LEN]) WUNUSED NONNULL;
+bool arp_find(
+	struct arp *, const struct addr *, uint64_t now_ms, uint8_t mac[MAC_LEN]) WUNUSED NONNULL;
 
 #endif

@@ -88,7 +88,8 @@ int chain_move(struct chain *chain, size_t from, size_t to)
 	r = chain->v[from];
 	if (to > from) {
 		/* |to| is the rule to stand in front of, counted before the move. */
-		memmove(chain->v + from, chain->v + from + 1, (to - from - 1) * sizeof(struct rule *));
+		memmove(chain->v + from, chain->v + from + 1,
+			(to - from - 1) * sizeof(struct rule *));
 		chain->v[to - 1] = r;
 	} else {
 		memmove(chain->v + to + 1, chain->v + to, (from - to) * sizeof(struct rule *));

@@ -32,12 +32,14 @@ static void line(struct text *out, const struct rule *r, size_t number, bool uui
 	text_addf(out, "%-3zu ", number);
 	if (uuids)
 		text_addf(out, "%-38s ", r->uuid);
-	text_addf(out, "%-30s %9" PRIu64 " ", r->name, atomic_load_explicit(&r->matches, memory_order_relaxed));
+	text_addf(out, "%-30s %9" PRIu64 " ", r->name,
+		atomic_load_explicit(&r->matches, memory_order_relaxed));
 	text_add_bytes(out, shown, len);
 	text_addf(out, "%*s %s\n", len < 56 ? (int)(56 - len) : 0, "", r->action->text);
 }
 
-static void show_top(struct text *out, const struct chain *chain, bool uuids, int width, unsigned top)
+static void show_top(
+	struct text *out, const struct chain *chain, bool uuids, int width, unsigned top)
 {
 	struct rule **v = mem_dup(chain->v, chain->n * sizeof(struct rule *));
 

@@ -15,7 +15,7 @@
 enum { WAYS = 8, SHRINK_BELOW = 8 };
 
 struct slot {
-	uint64_t hash;    /* of the subnet, keyed: stands for it */
+	uint64_t hash; /* of the subnet, keyed: stands for it */
 	uint64_t full_ns; /* 0: never used */
 	uint32_t seen_s;
 };
@@ -23,14 +23,14 @@ struct slot {
 struct shard {
 	pthread_mutex_t lock;
 	struct slot *slots; /* NULL until the first query */
-	size_t sets;        /* a power of two */
+	size_t sets; /* a power of two */
 	uint64_t cleaned_s;
 };
 
 struct rate {
 	struct rate_limits limits;
 	uint64_t token_ns, depth_ns; /* 1/qps, and burst/qps */
-	size_t max_sets;             /* in one shard */
+	size_t max_sets; /* in one shard */
 	unsigned shards;
 	struct shard shard[];
 };
@@ -38,12 +38,12 @@ struct rate {
 static bool slot_live(const struct rate *r, const struct slot *s, uint64_t now_ms)
 {
 	return s->full_ns > now_ms * 1000000 &&
-		(uint32_t)(now_ms / 1000) - s->seen_s <= r->limits.expiration_s;
+	       (uint32_t)(now_ms / 1000) - s->seen_s <= r->limits.expiration_s;
 }
 
 /* The slot to use for |hash|: its own, a free one, or NULL with |*stalest_r| when the set is full. */
-static struct slot *find(const struct rate *r, struct slot *slots, size_t sets, uint64_t hash, uint64_t now_ms,
-	struct slot **stalest_r)
+static struct slot *find(const struct rate *r, struct slot *slots, size_t sets, uint64_t hash,
+	uint64_t now_ms, struct slot **stalest_r)
 {
 	struct slot *set = slots + (hash & (sets - 1)) * WAYS, *unused = NULL, *stalest = set;
 

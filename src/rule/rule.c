@@ -19,8 +19,8 @@ static char *PRINTF(1, 0) vtext(const char *fmt, va_list ap)
 	return copy;
 }
 
-void *selector_make(size_t size, bool (*match)(struct selector *, struct dq *), void (*destroy)(struct selector *),
-	const char **error_r, const char *fmt, ...)
+void *selector_make(size_t size, bool (*match)(struct selector *, struct dq *),
+	void (*destroy)(struct selector *), const char **error_r, const char *fmt, ...)
 {
 	struct selector *s = mem_zalloc(size);
 	va_list ap;
@@ -40,8 +40,8 @@ void *selector_make(size_t size, bool (*match)(struct selector *, struct dq *), 
 	return s;
 }
 
-void *action_make(size_t size, enum act (*run)(struct action *, struct dq *), void (*destroy)(struct action *),
-	const char **error_r, const char *fmt, ...)
+void *action_make(size_t size, enum act (*run)(struct action *, struct dq *),
+	void (*destroy)(struct action *), const char **error_r, const char *fmt, ...)
 {
 	struct action *a = mem_zalloc(size);
 	va_list ap;
@@ -108,7 +108,8 @@ void action_free(struct action **ap)
 	mem_free(a);
 }
 
-struct rule *rule_new(struct selector *s, struct action *a, const char *name, const char *uuid, struct rng *rng)
+struct rule *rule_new(
+	struct selector *s, struct action *a, const char *name, const char *uuid, struct rng *rng)
 {
 	/* Order of creation is a property of the process, not of one configuration. */
 	static _Atomic uint32_t made;

@@ -15,15 +15,16 @@ bool rule_u32(const struct arg *a, const char *what, uint32_t max, uint32_t abse
 	if (arg_given(a))
 		v = a->kind == ARG_NUM || a->kind == ARG_STR ? arg_num(a, -1) : -1;
 	if (!(v >= 0 && v <= max) || (double)(uint32_t)v != v) {
-		error_set(error_r, "%s: expected a whole number from 0 to %lu, got %s", what, (unsigned long)max,
-			arg_kind_name(a));
+		error_set(error_r, "%s: expected a whole number from 0 to %lu, got %s", what,
+			(unsigned long)max, arg_kind_name(a));
 		return false;
 	}
 	*out_r = (uint32_t)v;
 	return true;
 }
 
-bool rule_u16(const struct arg *a, const char *what, uint32_t absent, uint16_t *out_r, const char **error_r)
+bool rule_u16(const struct arg *a, const char *what, uint32_t absent, uint16_t *out_r,
+	const char **error_r)
 {
 	uint32_t v;
 
@@ -33,7 +34,8 @@ bool rule_u16(const struct arg *a, const char *what, uint32_t absent, uint16_t *
 	return true;
 }
 
-bool rule_str(const struct arg *a, const char *what, const char **p_r, size_t *len_r, const char **error_r)
+bool rule_str(const struct arg *a, const char *what, const char **p_r, size_t *len_r,
+	const char **error_r)
 {
 	if (a->kind != ARG_STR)
 		return wrong(error_r, what, "a string", a);

@@ -35,7 +35,8 @@ static bool show_mask(void *ctx, const struct netmask *mask, bool positive)
 	struct shown *shown = ctx;
 	char buf[ADDR_TEXT];
 
-	text_addf(&shown->text, "%s%s%s", shown->n ? ", " : "", positive ? "" : "!", netmask_print(mask, buf));
+	text_addf(&shown->text, "%s%s%s", shown->n ? ", " : "", positive ? "" : "!",
+		netmask_print(mask, buf));
 	return ++shown->n < SHOWN_MAX;
 }
 
@@ -48,7 +49,8 @@ struct selector *sel_netmasks(const struct arg *argv, size_t argc UNUSED, const 
 	struct selector *base;
 
 	if (!set) {
-		error_set(error_r, "expected a netmask, a list of netmasks or a NetmaskGroup, got %s",
+		error_set(error_r,
+			"expected a netmask, a list of netmasks or a NetmaskGroup, got %s",
 			arg_kind_name(&argv[0]));
 		return NULL;
 	}
@@ -59,8 +61,9 @@ struct selector *sel_netmasks(const struct arg *argv, size_t argc UNUSED, const 
 	if (!quiet && netset_size(set) > shown.n)
 		text_addf(&shown.text, ", and %zu more", netset_size(set) - shown.n);
 	s = shown.text.failed ? rule_no_memory(error_r)
-			      : selector_make(sizeof(*s), source ? match_source : match_destination, free_netmasks,
-					error_r, "%s: %s", source ? "Src" : "Dst", text_str(&shown.text));
+			      : selector_make(sizeof(*s), source ? match_source : match_destination,
+					free_netmasks, error_r, "%s: %s", source ? "Src" : "Dst",
+					text_str(&shown.text));
 	text_free(&shown.text);
 	if (!s)
 		return NULL;

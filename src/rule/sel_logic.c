@@ -57,8 +57,9 @@ static bool match_not(struct selector *s, struct dq *dq)
 	return !list->v[0]->match(list->v[0], dq);
 }
 
-static struct selector *make_list(const struct arg *arg, bool (*match)(struct selector *, struct dq *),
-	const char *before, const char *between, const char **error_r)
+static struct selector *make_list(const struct arg *arg,
+	bool (*match)(struct selector *, struct dq *), const char *before, const char *between,
+	const char **error_r)
 {
 	const struct arg *v;
 	size_t n = rule_list(arg, &v);
@@ -76,8 +77,8 @@ static struct selector *make_list(const struct arg *arg, bool (*match)(struct se
 		text_addf(&t, "%s%s(%s)", i ? between : "", before, part->text);
 	}
 	list = t.failed ? rule_no_memory(error_r)
-			: selector_make(sizeof(*list) + n * sizeof(list->v[0]), match, free_list, error_r, "%s",
-				  text_str(&t));
+			: selector_make(sizeof(*list) + n * sizeof(list->v[0]), match, free_list,
+				  error_r, "%s", text_str(&t));
 	text_free(&t);
 	if (!list)
 		return NULL;
@@ -155,7 +156,8 @@ static struct selector *make_masks(const struct arg *v, size_t n, const char **e
 		rc = add_mask(set, &v[i]);
 		/* As in dnsdist the first element decides; a name among netmasks is lost, but not in silence. */
 		if (rc == -EINVAL)
-			log_warn(SETUP, "rule: '%s' is not a netmask like the first element and is left out",
+			log_warn(SETUP,
+				"rule: '%s' is not a netmask like the first element and is left out",
 				arg_str(&v[i], arg_kind_name(&v[i])));
 	}
 	if (rc == -ENOMEM)
@@ -215,7 +217,8 @@ struct selector *selector_from_strings(const struct arg *list, const char **erro
 		return sel_netmasks((const struct arg[3]){v[0]}, 3, error_r);
 	if (arg_obj(&v[0], OBJ_SUFFIXSET))
 		return sel_suffixes((const struct arg[2]){v[0]}, 2, error_r);
-	if (arg_obj(&v[0], OBJ_NETMASK) || !netmask_parse(&mask, first[0] == '!' ? first + 1 : first))
+	if (arg_obj(&v[0], OBJ_NETMASK) ||
+		!netmask_parse(&mask, first[0] == '!' ? first + 1 : first))
 		return make_masks(v, n, error_r);
 	return make_suffixes(v, n, error_r);
 }

@@ -13,10 +13,11 @@ static uint32_t value_of(const struct selector *s)
 	return ((const struct sel_number *)(const void *)s)->value;
 }
 
-static struct selector *make_number(uint32_t value, bool (*match)(struct selector *, struct dq *), const char *before,
-	const char *shown, const char **error_r)
+static struct selector *make_number(uint32_t value, bool (*match)(struct selector *, struct dq *),
+	const char *before, const char *shown, const char **error_r)
 {
-	struct sel_number *s = selector_make(sizeof(*s), match, NULL, error_r, "%s%s", before, shown);
+	struct sel_number *s =
+		selector_make(sizeof(*s), match, NULL, error_r, "%s%s", before, shown);
 
 	if (!s)
 		return NULL;
@@ -24,8 +25,8 @@ static struct selector *make_number(uint32_t value, bool (*match)(struct selecto
 	return &s->base;
 }
 
-static struct selector *make_plain(const struct arg *a, uint32_t max, bool (*match)(struct selector *, struct dq *),
-	const char *before, const char **error_r)
+static struct selector *make_plain(const struct arg *a, uint32_t max,
+	bool (*match)(struct selector *, struct dq *), const char *before, const char **error_r)
 {
 	uint32_t value;
 	char shown[16];

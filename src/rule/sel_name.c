@@ -18,7 +18,8 @@ static bool match_qname(struct selector *s, struct dq *dq)
 	const struct sel_qname *me = (const struct sel_qname *)s;
 	const struct question *q = dq->question;
 
-	return q->hash == me->hash && q->len == me->len && memcmp(q->lower, me->lower, me->len) == 0;
+	return q->hash == me->hash && q->len == me->len &&
+	       memcmp(q->lower, me->lower, me->len) == 0;
 }
 
 struct selector *sel_qname(const struct arg *argv, size_t argc UNUSED, const char **error_r)
@@ -51,7 +52,8 @@ struct sel_nameset {
 
 static bool match_nameset(struct selector *s, struct dq *dq)
 {
-	return nameset_has(((const struct sel_nameset *)s)->set, dq->question->lower, dq->question->len);
+	return nameset_has(
+		((const struct sel_nameset *)s)->set, dq->question->lower, dq->question->len);
 }
 
 static void free_nameset(struct selector *s)
@@ -69,8 +71,8 @@ struct selector *sel_nameset(const struct arg *argv, size_t argc UNUSED, const c
 		error_set(error_r, "expected a DNSNameSet, got %s", arg_kind_name(&argv[0]));
 		return NULL;
 	}
-	s = selector_make(sizeof(*s), match_nameset, free_nameset, error_r, "qname in DNSNameSet(%zu FQDNs)",
-		nameset_size(set));
+	s = selector_make(sizeof(*s), match_nameset, free_nameset, error_r,
+		"qname in DNSNameSet(%zu FQDNs)", nameset_size(set));
 	if (!s)
 		return NULL;
 	base = &s->base;
@@ -84,19 +86,71 @@ struct selector *sel_nameset(const struct arg *argv, size_t argc UNUSED, const c
 
 /* ---- QNameSuffixRule, SuffixMatchNodeRule ---- */
 
+enum { FEW = 8 };
 struct sel_suffixes {
 	struct selector base;
 	struct suffixset *set;
+	/* Most rules have one name or two: then comparing the end of the question with each is much cheaper than
+	 * hashing every suffix of the question.  Lower-case wire names in a row; NULL when there are more than FEW. */
+	uint8_t *few;
+	size_t few_len;
 };
+
+static bool ends_like_one(const struct sel_suffixes *me, const struct question *q)
+{
+	const uint8_t *end = me->few + me->few_len;
+
+	for (const uint8_t *p = me->few; p < end; p += 1 + p[0]) {
+		const uint8_t *tail;
+
+		if (q->len < p[0])
+			continue;
+		tail = q->lower + (q->len - p[0]);
+		if (tail[0] == p[1] && memcmp(tail, p + 1, p[0]) == 0)
+			return true;
+	}
+	return false;
+}
 
 static bool match_suffixes(struct selector *s, struct dq *dq)
 {
-	return suffixset_match(((const struct sel_suffixes *)s)->set, dq->question->lower, dq->question->len) >= 0;
+	const struct sel_suffixes *me = (const struct sel_suffixes *)s;
+	const struct question *q = dq->question;
+
+	/* What ends like one may still do so in the middle of a label: the set decides. */
+	if (me->few && !ends_like_one(me, q))
+		return false;
+	return suffixset_match(me->set, q->lower, q->len) >= 0;
 }
 
 static void free_suffixes(struct selector *s)
 {
-	suffixset_free(&((struct sel_suffixes *)s)->set);
+	struct sel_suffixes *me = (struct sel_suffixes *)s;
+
+	suffixset_free(&me->set);
+	mem_free(me->few);
+}
+
+static bool list_few(struct sel_suffixes *me)
+{
+	const uint8_t *wire;
+	size_t pos = 0;
+
+	if (suffixset_size(me->set) > FEW)
+		return true;
+	while (suffixset_next(me->set, &pos, &wire)) {
+		unsigned len = name_len(wire);
+		uint8_t *few = mem_resize(me->few, me->few_len + 1 + len);
+
+		if (!few)
+			return false;
+		me->few = few;
+		few[me->few_len] = (uint8_t)len;
+		memcpy(few + me->few_len + 1, wire, len);
+		name_lower(few + me->few_len + 1, len);
+		me->few_len += 1 + len;
+	}
+	return true;
 }
 
 static void show_suffixes(struct text *out, const struct suffixset *set)
@@ -130,13 +184,14 @@ struct selector *sel_suffixes(const struct arg *argv, size_t argc UNUSED, const 
 	else
 		show_suffixes(&t, set);
 	s = t.failed ? rule_no_memory(error_r)
-		     : selector_make(sizeof(*s), match_suffixes, free_suffixes, error_r, "qname in %s", text_str(&t));
+		     : selector_make(sizeof(*s), match_suffixes, free_suffixes, error_r,
+			       "qname in %s", text_str(&t));
 	text_free(&t);
 	if (!s)
 		return NULL;
 	base = &s->base;
 	s->set = suffixset_copy(set);
-	if (!s->set) {
+	if (!s->set || !list_few(s)) {
 		selector_free(&base);
 		return rule_no_memory(error_r);
 	}
@@ -170,7 +225,8 @@ static void free_regex(struct selector *s)
 struct selector *sel_regex(const struct arg *argv, size_t argc UNUSED, const char **error_r)
 {
 	const char *pattern = arg_str(&argv[0], "");
-	struct sel_regex *s = selector_make(sizeof(*s), match_regex, free_regex, error_r, "Regex: %s", pattern);
+	struct sel_regex *s =
+		selector_make(sizeof(*s), match_regex, free_regex, error_r, "Regex: %s", pattern);
 	struct selector *base;
 	char why[128];
 	int rc;
@@ -180,7 +236,8 @@ struct selector *sel_regex(const struct arg *argv, size_t argc UNUSED, const cha
 	rc = regcomp(&s->regex, pattern, REG_EXTENDED | REG_ICASE | REG_NOSUB);
 	if (rc) {
 		regerror(rc, &s->regex, why, sizeof(why));
-		error_set(error_r, "expected a POSIX extended regular expression, got '%s': %s", pattern, why);
+		error_set(error_r, "expected a POSIX extended regular expression, got '%s': %s",
+			pattern, why);
 		base = &s->base;
 		selector_free(&base);
 		return NULL;
@@ -210,8 +267,8 @@ static bool match_wire_length(struct selector *s, struct dq *dq)
 	return dq->question->len < me->min || dq->question->len > me->max;
 }
 
-static struct selector *make_outside(const struct arg *argv, bool (*match)(struct selector *, struct dq *),
-	const char *what, const char **error_r)
+static struct selector *make_outside(const struct arg *argv,
+	bool (*match)(struct selector *, struct dq *), const char *what, const char **error_r)
 {
 	struct sel_outside *s;
 	uint32_t min, max;
@@ -219,8 +276,8 @@ static struct selector *make_outside(const struct arg *argv, bool (*match)(struc
 	if (!rule_u32(&argv[0], "min", UINT32_MAX, 0, &min, error_r) ||
 		!rule_u32(&argv[1], "max", UINT32_MAX, 0, &max, error_r))
 		return NULL;
-	s = selector_make(sizeof(*s), match, NULL, error_r, "%s < %lu || %s > %lu", what, (unsigned long)min, what,
-		(unsigned long)max);
+	s = selector_make(sizeof(*s), match, NULL, error_r, "%s < %lu || %s > %lu", what,
+		(unsigned long)min, what, (unsigned long)max);
 	if (!s)
 		return NULL;
 	s->min = min;

@@ -48,14 +48,16 @@ struct selector *sel_payload_size(const struct arg *argv, size_t argc UNUSED, co
 	while (how < LEN(compares) && strcmp(word, compares[how].word) != 0)
 		how++;
 	if (how == LEN(compares)) {
-		error_set(error_r, "expected \"equal\", \"greater\", \"greaterOrEqual\", \"smaller\" or "
-			"\"smallerOrEqual\", got '%s'", word);
+		error_set(error_r,
+			"expected \"equal\", \"greater\", \"greaterOrEqual\", \"smaller\" or "
+			"\"smallerOrEqual\", got '%s'",
+			word);
 		return NULL;
 	}
 	if (!rule_u32(&argv[1], "size", 65535, 0, &size, error_r))
 		return NULL;
-	s = selector_make(sizeof(*s), match_size, NULL, error_r, "payload size %s %lu", compares[how].shown,
-		(unsigned long)size);
+	s = selector_make(sizeof(*s), match_size, NULL, error_r, "payload size %s %lu",
+		compares[how].shown, (unsigned long)size);
 	if (!s)
 		return NULL;
 	s->how = (enum compare)how;
@@ -116,8 +118,8 @@ struct selector *sel_records_count(const struct arg *argv, size_t argc UNUSED, c
 		!rule_u32(&argv[1], "min", UINT32_MAX, 0, &min, error_r) ||
 		!rule_u32(&argv[2], "max", UINT32_MAX, 0, &max, error_r))
 		return NULL;
-	s = selector_make(sizeof(*s), match_count, NULL, error_r, "%lu <= records in %s <= %lu", (unsigned long)min,
-		section_names[section], (unsigned long)max);
+	s = selector_make(sizeof(*s), match_count, NULL, error_r, "%lu <= records in %s <= %lu",
+		(unsigned long)min, section_names[section], (unsigned long)max);
 	if (!s)
 		return NULL;
 	s->section = (enum section)section;
@@ -126,7 +128,8 @@ struct selector *sel_records_count(const struct arg *argv, size_t argc UNUSED, c
 	return &s->base;
 }
 
-struct selector *sel_records_type_count(const struct arg *argv, size_t argc UNUSED, const char **error_r)
+struct selector *sel_records_type_count(
+	const struct arg *argv, size_t argc UNUSED, const char **error_r)
 {
 	struct sel_count *s;
 	uint32_t section, min, max;
@@ -138,8 +141,9 @@ struct selector *sel_records_type_count(const struct arg *argv, size_t argc UNUS
 		!rule_u32(&argv[2], "min", UINT32_MAX, 0, &min, error_r) ||
 		!rule_u32(&argv[3], "max", UINT32_MAX, 0, &max, error_r))
 		return NULL;
-	s = selector_make(sizeof(*s), match_type_count, NULL, error_r, "%lu <= %s records in %s <= %lu",
-		(unsigned long)min, qtype_text(type, buf), section_names[section], (unsigned long)max);
+	s = selector_make(sizeof(*s), match_type_count, NULL, error_r,
+		"%lu <= %s records in %s <= %lu", (unsigned long)min, qtype_text(type, buf),
+		section_names[section], (unsigned long)max);
 	if (!s)
 		return NULL;
 	s->section = (enum section)section;
@@ -158,7 +162,9 @@ static bool match_trailing(struct selector *s UNUSED, struct dq *dq)
 	return end >= 0 && (size_t)end < dq->len;
 }
 
-struct selector *sel_trailing_data(const struct arg *argv UNUSED, size_t argc UNUSED, const char **error_r)
+struct selector *sel_trailing_data(
+	const struct arg *argv UNUSED, size_t argc UNUSED, const char **error_r)
 {
-	return selector_make(sizeof(struct selector), match_trailing, NULL, error_r, "trailing data");
+	return selector_make(
+		sizeof(struct selector), match_trailing, NULL, error_r, "trailing data");
 }

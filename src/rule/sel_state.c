@@ -20,7 +20,8 @@ static bool match_tag(struct selector *s, struct dq *dq)
 	const struct sel_tag *me = (const struct sel_tag *)s;
 	const struct tag *tag = dq->tags ? dq_tag(dq, me->name) : NULL;
 
-	return tag && (me->any || (tag->value_len == me->value_len && !memcmp(tag->value, me->value, me->value_len)));
+	return tag && (me->any || (tag->value_len == me->value_len &&
+					  !memcmp(tag->value, me->value, me->value_len)));
 }
 
 struct selector *sel_tag(const struct arg *argv, size_t argc UNUSED, const char **error_r)
@@ -33,8 +34,8 @@ struct selector *sel_tag(const struct arg *argv, size_t argc UNUSED, const char 
 	if (!rule_str(&argv[0], "tag", &name, &name_len, error_r) ||
 		(!any && !rule_str(&argv[1], "value", &value, &value_len, error_r)))
 		return NULL;
-	s = selector_make(sizeof(*s) + name_len + value_len + 2, match_tag, NULL, error_r, "tag '%s' is set%s%s%s",
-		name, any ? "" : " to '", value, any ? "" : "'");
+	s = selector_make(sizeof(*s) + name_len + value_len + 2, match_tag, NULL, error_r,
+		"tag '%s' is set%s%s%s", name, any ? "" : " to '", value, any ? "" : "'");
 	if (!s)
 		return NULL;
 	s->any = any;
@@ -67,7 +68,8 @@ static bool match_pool_outstanding(struct selector *s, struct dq *dq)
 	return pool && pool_outstanding(pool) > me->limit;
 }
 
-struct selector *sel_pool_available(const struct arg *argv, size_t argc UNUSED, const char **error_r)
+struct selector *sel_pool_available(
+	const struct arg *argv, size_t argc UNUSED, const char **error_r)
 {
 	struct sel_pool *s;
 	const char *name;
@@ -75,14 +77,16 @@ struct selector *sel_pool_available(const struct arg *argv, size_t argc UNUSED, 
 
 	if (!rule_str(&argv[0], "pool", &name, &len, error_r))
 		return NULL;
-	s = selector_make(sizeof(*s) + len + 1, match_pool_available, NULL, error_r, "pool '%s' is available", name);
+	s = selector_make(sizeof(*s) + len + 1, match_pool_available, NULL, error_r,
+		"pool '%s' is available", name);
 	if (!s)
 		return NULL;
 	memcpy(s->name, name, len);
 	return &s->base;
 }
 
-struct selector *sel_pool_outstanding(const struct arg *argv, size_t argc UNUSED, const char **error_r)
+struct selector *sel_pool_outstanding(
+	const struct arg *argv, size_t argc UNUSED, const char **error_r)
 {
 	struct sel_pool *s;
 	const char *name;
@@ -92,8 +96,8 @@ struct selector *sel_pool_outstanding(const struct arg *argv, size_t argc UNUSED
 	if (!rule_str(&argv[0], "pool", &name, &len, error_r) ||
 		!rule_u32(&argv[1], "limit", UINT32_MAX, 0, &limit, error_r))
 		return NULL;
-	s = selector_make(sizeof(*s) + len + 1, match_pool_outstanding, NULL, error_r, "pool '%s' outstanding > %lu",
-		name, (unsigned long)limit);
+	s = selector_make(sizeof(*s) + len + 1, match_pool_outstanding, NULL, error_r,
+		"pool '%s' outstanding > %lu", name, (unsigned long)limit);
 	if (!s)
 		return NULL;
 	s->limit = limit;
@@ -174,8 +178,9 @@ struct selector *sel_max_qps_ip(const struct arg *argv, size_t argc UNUSED, cons
 
 	if (!read_limits(argv, &l, error_r))
 		return NULL;
-	s = selector_make(sizeof(*s), match_qps_ip, free_qps_ip, error_r, "IP (/%u, /%u) match for QPS over %lu burst %lu",
-		l.mask4, l.mask6, (unsigned long)l.qps, (unsigned long)l.burst);
+	s = selector_make(sizeof(*s), match_qps_ip, free_qps_ip, error_r,
+		"IP (/%u, /%u) match for QPS over %lu burst %lu", l.mask4, l.mask6,
+		(unsigned long)l.qps, (unsigned long)l.burst);
 	if (!s)
 		return NULL;
 	base = &s->base;

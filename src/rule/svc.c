@@ -1,11 +1,21 @@
 /* svc.c: one SVCB or HTTPS record (RFC 9460) from the table of newSVCRecordParameters(). */
 #include "rule_priv.h"
 
-enum { KEY_MANDATORY, KEY_ALPN, KEY_NO_DEFAULT_ALPN, KEY_PORT, KEY_IPV4HINT, KEY_ECH, KEY_IPV6HINT,
-	KEY_INVALID = 65535, RDATA_MAX = 4096, PARAMS_MAX = 64 };
+enum {
+	KEY_MANDATORY,
+	KEY_ALPN,
+	KEY_NO_DEFAULT_ALPN,
+	KEY_PORT,
+	KEY_IPV4HINT,
+	KEY_ECH,
+	KEY_IPV6HINT,
+	KEY_INVALID = 65535,
+	RDATA_MAX = 4096,
+	PARAMS_MAX = 64
+};
 
-static const char *const key_names[] = {"mandatory", "alpn", "no-default-alpn", "port", "ipv4hint", "ech",
-	"ipv6hint"};
+static const char *const key_names[] = {
+	"mandatory", "alpn", "no-default-alpn", "port", "ipv4hint", "ech", "ipv6hint"};
 
 struct draft {
 	struct svcb_param params[PARAMS_MAX];
@@ -32,7 +42,8 @@ static void finish(struct draft *d, unsigned key)
 		d->full = true;
 		return;
 	}
-	d->params[d->n++] = (struct svcb_param){(uint16_t)key, (uint16_t)(d->used - d->start), d->data + d->start};
+	d->params[d->n++] = (struct svcb_param){
+		(uint16_t)key, (uint16_t)(d->used - d->start), d->data + d->start};
 	d->start = d->used;
 }
 
@@ -46,7 +57,8 @@ static int key_from_arg(const struct arg *a)
 			if (strcmp(a->s.p, key_names[i]) == 0)
 				return (int)i;
 		}
-		if (strncmp(a->s.p, "key", 3) == 0 && !text_u64(a->s.p + 3, &number) && number < KEY_INVALID)
+		if (strncmp(a->s.p, "key", 3) == 0 && !text_u64(a->s.p + 3, &number) &&
+			number < KEY_INVALID)
 			return (int)number;
 		return -1;
 	}
@@ -69,7 +81,8 @@ static bool add_mandatory(struct draft *d, const struct arg *a, const char **err
 		size_t at = i;
 
 		if (key <= 0) {
-			error_set(error_r, "mandatory: expected keys such as \"port\" or \"key65280\", got %s",
+			error_set(error_r,
+				"mandatory: expected keys such as \"port\" or \"key65280\", got %s",
 				v[i].kind == ARG_STR ? v[i].s.p : arg_kind_name(&v[i]));
 			return false;
 		}
@@ -98,7 +111,8 @@ static bool add_alpn(struct draft *d, const struct arg *a, const char **error_r)
 		uint8_t len;
 
 		if (v[i].kind != ARG_STR || v[i].s.len == 0 || v[i].s.len > 255) {
-			error_set(error_r, "alpn: expected protocol names, got %s", arg_kind_name(&v[i]));
+			error_set(error_r, "alpn: expected protocol names, got %s",
+				arg_kind_name(&v[i]));
 			return false;
 		}
 		len = (uint8_t)v[i].s.len;
@@ -143,7 +157,8 @@ static bool add_ech(struct draft *d, const struct arg *a, const char **error_r)
 	return true;
 }
 
-static bool add_hints(struct draft *d, const struct arg *a, uint16_t family, unsigned key, const char **error_r)
+static bool add_hints(
+	struct draft *d, const struct arg *a, uint16_t family, unsigned key, const char **error_r)
 {
 	const struct arg *v;
 	size_t n = rule_list(a, &v);
@@ -195,7 +210,8 @@ static bool add_option(struct draft *d, const struct arg_pair *pair, const char 
 		if (strcmp(pair->key, options[i].name) == 0)
 			return options[i].add(d, &pair->value, error_r);
 	}
-	if (strncmp(pair->key, "key", 3) == 0 && !text_u64(pair->key + 3, &number) && number < KEY_INVALID) {
+	if (strncmp(pair->key, "key", 3) == 0 && !text_u64(pair->key + 3, &number) &&
+		number < KEY_INVALID) {
 		const char *p;
 		size_t len;
 
@@ -233,16 +249,19 @@ static void set_hints(struct svc *svc)
 	svc->hints6 /= 16;
 }
 
-static struct svc *build(struct draft *d, unsigned priority, const struct name *target, const char **error_r)
+static struct svc *build(
+	struct draft *d, unsigned priority, const struct name *target, const char **error_r)
 {
 	uint8_t rdata[RDATA_MAX];
 	/* Alias mode has no parameters, RFC 9460 2.4.2. */
 	ssize_t len = d->full ? -ENOBUFS
-			      : svcb_build(rdata, sizeof(rdata), priority, target, d->params, priority ? d->n : 0);
+			      : svcb_build(rdata, sizeof(rdata), priority, target, d->params,
+					priority ? d->n : 0);
 	struct svc *svc;
 
 	if (len < 0) {
-		*error_r = len == -ENOBUFS ? "the record is too large" : "the parameters contradict each other";
+		*error_r = len == -ENOBUFS ? "the record is too large"
+					   : "the parameters contradict each other";
 		return NULL;
 	}
 	svc = mem_alloc(sizeof(*svc) + (size_t)len);
@@ -255,7 +274,8 @@ static struct svc *build(struct draft *d, unsigned priority, const struct name *
 	return svc;
 }
 
-struct svc *svc_new(unsigned priority, const struct name *target, const struct arg *opts, const char **error_r)
+struct svc *svc_new(
+	unsigned priority, const struct name *target, const struct arg *opts, const char **error_r)
 {
 	struct draft *d;
 	struct svc *svc = NULL;

@@ -52,7 +52,8 @@ static const struct {
 	{COUNTER_LATENCY_DOQ_AVG100, PROTO_DOQ},
 	{COUNTER_LATENCY_DOH3_AVG100, PROTO_DOH3},
 };
-_Static_assert(COUNTER_LATENCY_AVG1000000 == COUNTER_LATENCY_AVG100 + LATENCY_WINDOWS - 1, "windows in a row");
+_Static_assert(COUNTER_LATENCY_AVG1000000 == COUNTER_LATENCY_AVG100 + LATENCY_WINDOWS - 1,
+	"windows in a row");
 
 static const struct {
 	uint64_t below_us;
@@ -67,12 +68,14 @@ static const struct {
 };
 
 /* average_value: over the workers that have answered in this protocol, by how much each has answered. */
-static double average_value(const struct counters *const *of, size_t n, enum proto proto, unsigned window)
+static double average_value(
+	const struct counters *const *of, size_t n, enum proto proto, unsigned window)
 {
 	double sum = 0, weight = 0;
 
 	for (size_t i = 0; i < n; i++) {
-		double w = (double)__atomic_load_n(&of[i]->v[COUNTER_LATENCY_COUNT], __ATOMIC_RELAXED);
+		double w =
+			(double)__atomic_load_n(&of[i]->v[COUNTER_LATENCY_COUNT], __ATOMIC_RELAXED);
 		double avg;
 
 		__atomic_load(&of[i]->latency_us[proto][window], &avg, __ATOMIC_RELAXED);
@@ -85,8 +88,8 @@ static double average_value(const struct counters *const *of, size_t n, enum pro
 }
 
 /* stat_label prints name and value of a counter: averages with a decimal. */
-static void stat_label(struct text *out, enum counter id, const struct counters *const *of, size_t n,
-	const struct stat_system *system)
+static void stat_label(struct text *out, enum counter id, const struct counters *const *of,
+	size_t n, const struct stat_system *system)
 {
 	double v = stat_value(of, n, id) + (counter_rows[id].kind == COMPUTED ? system->v[id] : 0);
 	bool average = strstr(counter_rows[id].name, "-avg") != NULL;
@@ -152,7 +155,8 @@ double stat_value(const struct counters *const *of, size_t n, enum counter id)
 	return (double)sum;
 }
 
-void stat_dump(struct text *out, const struct counters *const *of, size_t n, const struct stat_system *system)
+void stat_dump(struct text *out, const struct counters *const *of, size_t n,
+	const struct stat_system *system)
 {
 	const unsigned half = (COUNTER_COUNT + 1) / 2;
 

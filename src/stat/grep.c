@@ -19,7 +19,7 @@ struct grep {
 	size_t patterns;
 	struct ring_entry *hit;
 	size_t base, limit; /* this ring's part of |hit| */
-	size_t n;           /* matches seen in this ring */
+	size_t n; /* matches seen in this ring */
 };
 
 /* pattern_latency reads "100ms", ">100ms", "<100ms". */
@@ -48,12 +48,14 @@ static int pattern_parse(struct pattern *p, const char *text, const char **error
 		return 0;
 	}
 	/* Digits, dots and slashes alone are an address gone wrong. */
-	if (text[0] != '<' && text[0] != '>' && (strcmp(text, ".") == 0 || text[strspn(text, "0123456789./:")] != '\0') &&
+	if (text[0] != '<' && text[0] != '>' &&
+		(strcmp(text, ".") == 0 || text[strspn(text, "0123456789./:")] != '\0') &&
 		name_from_text(&p->name, text, strlen(text)) == 0) {
 		p->kind = PATTERN_NAME;
 		return 0;
 	}
-	return error_set(error_r, "expected a netmask, a domain name or a latency such as '100ms', got '%s'", text);
+	return error_set(error_r,
+		"expected a netmask, a domain name or a latency such as '100ms', got '%s'", text);
 }
 
 static bool pattern_matches(const struct pattern *p, const struct ring_entry *e)
@@ -103,8 +105,8 @@ static void grep_head(struct text *out)
 	static const struct {
 		const char *name;
 		uint8_t width;
-	} head[] = {{"Time", 9}, {"Client", 28}, {"Protocol", 16}, {"Server", 24}, {"Name", 34}, {"Type", 8},
-		{"Lat.", 8}, {"TC", 3}, {"RD", 3}, {"AA", 3}};
+	} head[] = {{"Time", 9}, {"Client", 28}, {"Protocol", 16}, {"Server", 24}, {"Name", 34},
+		{"Type", 8}, {"Lat.", 8}, {"TC", 3}, {"RD", 3}, {"AA", 3}};
 	size_t column = 0;
 
 	for (size_t i = 0; i < LEN(head); i++)
@@ -121,8 +123,8 @@ static void grep_rcode(struct text *out, const struct ring_entry *e)
 	else if (e->usec == UINT32_MAX)
 		text_add(out, "Timeout");
 	else
-		text_addf(out, "%s. %u answer%s", rcode_text(e->flags & DNS_RCODE, buf), (unsigned)e->ancount,
-			e->ancount == 1 ? "" : "s");
+		text_addf(out, "%s. %u answer%s", rcode_text(e->flags & DNS_RCODE, buf),
+			(unsigned)e->ancount, e->ancount == 1 ? "" : "s");
 	text_add(out, "\n");
 }
 
@@ -168,7 +170,8 @@ static size_t most_hits(const struct rings *r, size_t limit)
 	return sum;
 }
 
-static int grep_rings(struct grep *g, const struct rings *r, size_t cap, unsigned limit, size_t *n_r)
+static int grep_rings(
+	struct grep *g, const struct rings *r, size_t cap, unsigned limit, size_t *n_r)
 {
 	size_t n = 0;
 
@@ -187,8 +190,8 @@ static int grep_rings(struct grep *g, const struct rings *r, size_t cap, unsigne
 	return 0;
 }
 
-int ring_grep(struct text *out, const struct rings *r, const char *const *patterns, size_t n, unsigned limit,
-	const char **error_r)
+int ring_grep(struct text *out, const struct rings *r, const char *const *patterns, size_t n,
+	unsigned limit, const char **error_r)
 {
 	struct pattern pattern[PATTERNS_MAX];
 	struct grep g = {.pattern = pattern, .patterns = n};
@@ -218,7 +221,10 @@ int ring_grep(struct text *out, const struct rings *r, const char *const *patter
 
 /* ---- picture ---- */
 
-enum { BARS = 17, BAR_WIDTH = 60 }; /* each bar is twice as slow as the one before; the last has no end */
+enum {
+	BARS = 17,
+	BAR_WIDTH = 60
+}; /* each bar is twice as slow as the one before; the last has no end */
 static const double FIRST_BAR_MS = 0.1;
 
 struct latencies {
@@ -263,7 +269,8 @@ void response_histogram(struct text *out, const struct rings *r)
 	for (size_t i = 0; i < r->n; i++)
 		if (r->response[i] != NULL && ring_each(r->response[i], latency_entry, &l) != 0)
 			out->failed = true;
-	text_addf(out, "Average response latency: %.2f ms\n", l.n == 0 ? 0 : l.sum_ms / (double)l.n);
+	text_addf(
+		out, "Average response latency: %.2f ms\n", l.n == 0 ? 0 : l.sum_ms / (double)l.n);
 	if (l.timeouts != 0)
 		text_addf(out, "Timeouts: %llu\n", (unsigned long long)l.timeouts);
 	if (l.n == 0)

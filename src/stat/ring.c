@@ -6,25 +6,26 @@
 #include "mem.h"
 #include <sched.h>
 
-enum { SLOT_NAME = 36, SLOT = 96, SLOTS_PER_ENTRY = 4 };
-enum { V6_CLIENT = 1, V4_CLIENT = 2, V6_BACKEND = 4, V4_BACKEND = 8 };
+enum { SLOT_NAME = 35, SLOT = 96, SLOTS_PER_ENTRY = 4 };
 
 struct slot {
 	uint64_t when_ms;
 	uint32_t usec;
 	uint16_t qtype, size, flags, ancount, client_port, backend_port;
 	uint8_t client[16], backend[16];
-	uint8_t proto, families, name_len, more; /* |more|: slots that follow with the rest of the name */
+	uint8_t client_family, backend_family; /* AF_INET, AF_INET6 or 0 */
+	uint8_t proto, name_len, more; /* |more|: slots that follow with the rest of the name */
 	uint8_t name[SLOT_NAME];
 };
 _Static_assert(sizeof(struct slot) == SLOT, "a ring entry is 96 bytes");
+_Static_assert(AF_INET <= UINT8_MAX && AF_INET6 <= UINT8_MAX, "a family fits a byte");
 _Static_assert(SLOT_NAME + (SLOTS_PER_ENTRY - 1) * SLOT >= NAME_WIRE, "a name fits four slots");
 
 struct ring {
 	uint32_t slots;
-	uint32_t head;  /* next to be written */
-	uint32_t tail;  /* oldest entry */
-	uint32_t used;  /* slots from tail to head */
+	uint32_t head; /* next to be written */
+	uint32_t tail; /* oldest entry */
+	uint32_t used; /* slots from tail to head */
 	uint32_t count; /* entries; read without the lock */
 	uint32_t skipped;
 	bool responses;
@@ -47,8 +48,9 @@ static void ring_forget(struct ring *r)
 	__atomic_store_n(&r->count, r->count - 1, __ATOMIC_RELAXED);
 }
 
-/* name_spill writes what is left of a name to the slots after |at|. */
-static void name_spill(struct ring *r, uint32_t at, const uint8_t *name, size_t len)
+/* name_spill writes what is left of a name to the slots after |at|; out of the way of the common case. */
+static __attribute__((noinline)) void name_spill(
+	struct ring *r, uint32_t at, const uint8_t *name, size_t len)
 {
 	while (len > 0) {
 		size_t n = len < SLOT ? len : SLOT;
@@ -60,35 +62,26 @@ static void name_spill(struct ring *r, uint32_t at, const uint8_t *name, size_t 
 	}
 }
 
-static unsigned families(const struct addr *client, const struct addr *backend)
+static void slot_addrs(struct slot *s, const struct addr *client, const struct addr *backend)
 {
-	unsigned f = 0;
-
-	if (client != NULL)
-		f = client->family == AF_INET6 ? V6_CLIENT : client->family == AF_INET ? V4_CLIENT : 0;
-	if (backend != NULL)
-		f |= backend->family == AF_INET6 ? V6_BACKEND : backend->family == AF_INET ? V4_BACKEND : 0;
-	return f;
-}
-
-static void slot_fill(struct slot *s, const struct addr *client, const struct addr *backend)
-{
-	s->families = (uint8_t)families(client, backend);
+	s->client_family = s->backend_family = 0;
 	if (client != NULL) {
-		memcpy(s->client, client->ip, sizeof(s->client));
+		s->client_family = (uint8_t)client->family;
 		s->client_port = client->port;
+		memcpy(s->client, client->ip, sizeof(s->client));
 	}
 	if (backend != NULL) {
-		memcpy(s->backend, backend->ip, sizeof(s->backend));
+		s->backend_family = (uint8_t)backend->family;
 		s->backend_port = backend->port;
+		memcpy(s->backend, backend->ip, sizeof(s->backend));
 	}
 }
 
-static void entry_addr(struct addr *a, unsigned v4, unsigned v6, const uint8_t ip[16], uint16_t port)
+static void entry_addr(struct addr *a, unsigned family, const uint8_t ip[16], uint16_t port)
 {
 	memset(a, 0, sizeof(*a));
-	a->family = v4 ? AF_INET : v6 ? AF_INET6 : 0;
-	if (a->family == 0)
+	a->family = (uint16_t)family;
+	if (family == 0)
 		return;
 	a->port = port;
 	memcpy(a->ip, ip, addr_len(a));
@@ -98,9 +91,8 @@ static void entry_addr(struct addr *a, unsigned v4, unsigned v6, const uint8_t i
 static void entry_read(struct ring_entry *e, const struct slot *at, bool responses)
 {
 	e->when_ms = at->when_ms;
-	entry_addr(&e->client, at->families & V4_CLIENT, at->families & V6_CLIENT, at->client, at->client_port);
-	entry_addr(&e->backend, at->families & V4_BACKEND, at->families & V6_BACKEND, at->backend,
-		at->backend_port);
+	entry_addr(&e->client, at->client_family, at->client, at->client_port);
+	entry_addr(&e->backend, at->backend_family, at->backend, at->backend_port);
 	e->usec = at->usec;
 	e->qtype = at->qtype;
 	e->size = at->size;
@@ -135,9 +127,9 @@ void ring_free(struct ring **r)
 	*r = NULL;
 }
 
-void ring_put(struct ring *r, uint64_t when_ms, const struct addr *client, const struct addr *backend,
-	uint32_t usec, const uint8_t *name, size_t name_len, uint16_t qtype, uint16_t size, uint16_t flags,
-	uint16_t ancount, uint8_t proto)
+void ring_put(struct ring *r, uint64_t when_ms, const struct addr *client,
+	const struct addr *backend, uint32_t usec, const uint8_t *name, size_t name_len,
+	uint16_t qtype, uint16_t size, uint16_t flags, uint16_t ancount, uint8_t proto)
 {
 	struct slot *s;
 	uint32_t more = 0;
@@ -163,7 +155,7 @@ void ring_put(struct ring *r, uint64_t when_ms, const struct addr *client, const
 	s->proto = proto;
 	s->name_len = (uint8_t)name_len;
 	s->more = (uint8_t)more;
-	slot_fill(s, client, backend);
+	slot_addrs(s, client, backend);
 	if (likely(more == 0)) {
 		memcpy(s->name, name, name_len);
 	} else {

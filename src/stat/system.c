@@ -102,7 +102,8 @@ static void read_network(struct stat_system *s, char buf[FILE_MAX])
 		}
 	}
 	if (file_read("/proc/net/netstat", buf))
-		s->v[COUNTER_TCP_LISTEN_OVERFLOWS] = paired_value(buf, "TcpExt:", "ListenOverflows");
+		s->v[COUNTER_TCP_LISTEN_OVERFLOWS] =
+			paired_value(buf, "TcpExt:", "ListenOverflows");
 }
 
 static void read_memory(struct stat_system *s, char buf[FILE_MAX])
@@ -111,7 +112,8 @@ static void read_memory(struct stat_system *s, char buf[FILE_MAX])
 
 	if (file_read("/proc/self/statm", buf))
 		s->v[COUNTER_REAL_MEMORY_USAGE] = number_n(buf, 1) * (double)sysconf(_SC_PAGESIZE);
-	if (file_read("/proc/self/smaps_rollup", buf) && (line = line_starting(buf, "Pss:")) != NULL)
+	if (file_read("/proc/self/smaps_rollup", buf) &&
+		(line = line_starting(buf, "Pss:")) != NULL)
 		s->v[COUNTER_SPECIAL_MEMORY_USAGE] = number_n(line, 1) * 1024;
 }
 

@@ -10,9 +10,9 @@ struct tally {
 	bool by_client, by_bytes;
 	unsigned labels;
 	/* which entries: */
-	int rcode;               /* -1: any */
-	uint32_t usec_min;       /* latency from here … */
-	uint32_t usec_max;       /* … to here */
+	int rcode; /* -1: any */
+	uint32_t usec_min; /* latency from here … */
+	uint32_t usec_max; /* … to here */
 	/* what came out: */
 	struct map *map; /* key → 1 + index in |counts| */
 	uint64_t *counts;
@@ -117,7 +117,8 @@ static void key_text(const struct tally *t, const struct rank *r, char out[NAME_
 	addr_print(&a, false, out);
 }
 
-static void line_add(struct text *out, const char *rank, const char *what, uint64_t count, uint64_t total)
+static void line_add(
+	struct text *out, const char *rank, const char *what, uint64_t count, uint64_t total)
 {
 	text_addf(out, "%4s  %-40s %8llu %5.1f%%\n", rank, what, (unsigned long long)count,
 		total == 0 ? 0 : (double)count * 100 / (double)total);
@@ -151,8 +152,8 @@ static void tally_print(const struct tally *t, struct text *out, unsigned top)
 }
 
 /* tally_run counts over one or two kinds of rings and prints; |b| may be NULL. */
-static void tally_run(struct tally t, struct text *out, const struct rings *rings, struct ring *const *a,
-	struct ring *const *b, unsigned top)
+static void tally_run(struct tally t, struct text *out, const struct rings *rings,
+	struct ring *const *a, struct ring *const *b, unsigned top)
 {
 	t.map = map_new();
 	if (t.map == NULL) {
@@ -172,40 +173,50 @@ static void tally_run(struct tally t, struct text *out, const struct rings *ring
 
 void top_queries(struct text *out, const struct rings *r, unsigned top, unsigned labels)
 {
-	tally_run((struct tally){.labels = labels, .rcode = -1, .usec_max = UINT32_MAX}, out, r, r->query, NULL,
-		top);
+	tally_run((struct tally){.labels = labels, .rcode = -1, .usec_max = UINT32_MAX}, out, r,
+		r->query, NULL, top);
 }
 
 void top_clients(struct text *out, const struct rings *r, unsigned top)
 {
-	tally_run((struct tally){.by_client = true, .rcode = -1, .usec_max = UINT32_MAX}, out, r, r->query, NULL,
-		top);
+	tally_run((struct tally){.by_client = true, .rcode = -1, .usec_max = UINT32_MAX}, out, r,
+		r->query, NULL, top);
 }
 
 void top_bandwidth(struct text *out, const struct rings *r, unsigned top)
 {
-	tally_run((struct tally){.by_client = true, .by_bytes = true, .rcode = -1, .usec_max = UINT32_MAX}, out,
-		r, r->query, r->response, top);
+	tally_run(
+		(struct tally){
+			.by_client = true, .by_bytes = true, .rcode = -1, .usec_max = UINT32_MAX},
+		out, r, r->query, r->response, top);
 }
 
-void top_responses(struct text *out, const struct rings *r, unsigned top, unsigned rcode, unsigned labels)
+void top_responses(
+	struct text *out, const struct rings *r, unsigned top, unsigned rcode, unsigned labels)
 {
-	tally_run((struct tally){.labels = labels, .rcode = (int)rcode, .usec_max = UINT32_MAX}, out, r,
-		r->response, NULL, top);
+	tally_run((struct tally){.labels = labels, .rcode = (int)rcode, .usec_max = UINT32_MAX},
+		out, r, r->response, NULL, top);
 }
 
-void top_slow(struct text *out, const struct rings *r, unsigned top, unsigned limit_ms, unsigned labels)
+void top_slow(
+	struct text *out, const struct rings *r, unsigned top, unsigned limit_ms, unsigned labels)
 {
 	uint64_t us = (uint64_t)limit_ms * 1000;
 
 	if (us >= UINT32_MAX)
 		us = UINT32_MAX - 1;
-	tally_run((struct tally){.labels = labels, .rcode = -1, .usec_min = (uint32_t)us,
-		.usec_max = UINT32_MAX - 1}, out, r, r->response, NULL, top);
+	tally_run((struct tally){.labels = labels,
+			  .rcode = -1,
+			  .usec_min = (uint32_t)us,
+			  .usec_max = UINT32_MAX - 1},
+		out, r, r->response, NULL, top);
 }
 
 void top_timeouts(struct text *out, const struct rings *r, unsigned top, unsigned labels)
 {
-	tally_run((struct tally){.labels = labels, .rcode = -1, .usec_min = UINT32_MAX,
-		.usec_max = UINT32_MAX}, out, r, r->response, NULL, top);
+	tally_run((struct tally){.labels = labels,
+			  .rcode = -1,
+			  .usec_min = UINT32_MAX,
+			  .usec_max = UINT32_MAX},
+		out, r, r->response, NULL, top);
 }

@@ -12,8 +12,22 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 REPORT = os.path.join(ROOT, "docs", "BENCHMARKS.md")
-DNS_PORT, BACKEND_PORT = 5300, 5310
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+
+
+def free_port():
+    """A port that nobody has over UDP nor TCP: a benchmark must never measure somebody else's program."""
+    while True:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as u, socket.socket(socket.AF_INET, socket.SOCK_STREAM) as t:
+            u.bind(("127.0.0.1", 0))
+            try:
+                t.bind(("127.0.0.1", u.getsockname()[1]))
+            except OSError:
+                continue
+            return u.getsockname()[1]
+
+
+DNS_PORT, BACKEND_PORT = free_port(), free_port()
 
 
 def seen(path, command):
@@ -52,9 +66,9 @@ def build_responder(folder):
 
 def start_responder(folder):
     p = subprocess.Popen([build_responder(folder), "127.0.0.1", str(BACKEND_PORT)])
-    if not wait_answer(BACKEND_PORT):
+    if not wait_answer(BACKEND_PORT) or p.poll() is not None:
         stop(p)
-        raise SystemExit("the responder does not answer on port %d: is it taken?" % BACKEND_PORT)
+        raise SystemExit("the responder does not answer on port %d" % BACKEND_PORT)
     return p
 
 
@@ -68,17 +82,17 @@ def stop(p):
 
 
 class Proxy:
-    """A proxy that runs with the configuration |text|; |command| holds {conf}."""
+    """A proxy that runs with the configuration |text|; |command| holds {conf} or {port}."""
 
     def __init__(self, command, text, folder, name):
         conf = os.path.join(folder, name + ".lua")
         with open(conf, "w") as f:
             f.write(text)
         self.log = os.path.join(folder, name + ".log")
-        words = shlex.split(command.replace("{conf}", seen(conf, command)))
+        words = shlex.split(command.replace("{conf}", seen(conf, command)).replace("{port}", str(DNS_PORT)))
         with open(self.log, "w") as log:
             self.process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        if not wait_answer(DNS_PORT):
+        if not wait_answer(DNS_PORT) or self.process.poll() is not None:
             self.stop()
             raise SystemExit("%s does not answer; its log: %s" % (name, self.log))
         self.pid = self.process.pid

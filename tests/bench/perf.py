@@ -4,8 +4,9 @@
     perf.py --work DIR --proxy NAME='COMMAND {conf}' [--proxy ...] [--scenario S ...] [--rounds N] [--seconds N]
 
 COMMAND starts a proxy in the foreground; {conf} is the configuration written for it, below DIR.  A command (or
-DNSPERF in the environment) that begins with 'chroot ROOT' sees paths below ROOT: DIR must lie below ROOT then.  A
-command without {conf} takes the proxy's place as it is: the bare responder as the limit of what can be reached.
+DNSPERF in the environment) that begins with 'chroot ROOT' sees paths below ROOT: DIR must lie below ROOT then.  {port} is
+the port of the load, for a command that takes the proxy's place as it is: 'DIR/responder 127.0.0.1 {port}', the bare
+responder, is the limit of what can be reached.
 Every proxy gets the same configuration and load; they take turns within a round.  What holds on a noisy machine:
 CPU microseconds of the proxy per answered query, of it the user part (the program; the rest is the kernel), and
 ratios within one run.  Needs dnsperf and a C compiler.

@@ -18,7 +18,8 @@ static struct cache *cache_make(bool parse_ecs)
 	return cache_new(&o, &error);
 }
 
-static void store_and_find(struct cache *cache, const struct cache_key *key, const uint8_t *data, size_t size)
+static void store_and_find(
+	struct cache *cache, const struct cache_key *key, const uint8_t *data, size_t size)
 {
 	static uint8_t out[DNS_MAX];
 	ssize_t len;
@@ -44,9 +45,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (unsigned i = 0; i < LEN(cache); i++) {
 		if (cache[i] == NULL && (cache[i] = cache_make(i == 1)) == NULL)
 			return 0;
-		if (cache_key_make(&key, cache_options(cache[i]), data, size, &question, &edns, i == 1) != 0)
+		if (cache_key_make(&key, cache_options(cache[i]), data, size, &question, &edns,
+			    i == 1) != 0)
 			continue;
-		must(cache_key_make(&again, cache_options(cache[i]), data, size, &question, &edns, i == 1) == 0);
+		must(cache_key_make(&again, cache_options(cache[i]), data, size, &question, &edns,
+			     i == 1) == 0);
 		must(key.hash == again.hash);
 		store_and_find(cache[i], &key, data, size);
 		must(cache_bytes(cache[i]) <= 65536);

@@ -48,8 +48,12 @@ static UNUSED void fake_shutdown(void *ctx)
 
 static UNUSED void fake_init(struct fake *f, bool keep)
 {
-	*f = (struct fake){.host = {.ctx = f, .keep = keep, .version = "shrewd 1", .current = fake_current,
-				   .publish = fake_publish, .shutdown = fake_shutdown}};
+	*f = (struct fake){.host = {.ctx = f,
+				   .keep = keep,
+				   .version = "shrewd 1",
+				   .current = fake_current,
+				   .publish = fake_publish,
+				   .shutdown = fake_shutdown}};
 	log_options.fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
 }
 

@@ -1,5 +1,6 @@
 /* test_function.c: rules made of Lua functions, callbacks, health check functions. */
 #include "query_help.h"
+#include <pthread.h>
 #include <unistd.h>
 
 int test_function(void);
@@ -11,7 +12,8 @@ static enum act run_query(const char *body, struct help_query *q, unsigned qtype
 	enum act act;
 
 	snprintf(text, sizeof(text),
-		"newServer({address='192.0.2.53', pool='other', checkName='a.'})\naddAction(AllRule(), LuaAction(function(dq) %s end))", body);
+		"newServer({address='192.0.2.53', pool='other'})\naddAction(AllRule(), LuaAction(function(dq) %s end))",
+		body);
 	c = help_load(text);
 	assert_true(bind_has_lua(c));
 	help_query(q, c, qtype, false);
@@ -239,6 +241,39 @@ static void calls_are_cheap(void **state)
 	conf_free(&c);
 }
 
+/* Workers share the state: each sees its own query. */
+static void *worker(void *arg)
+{
+	const struct conf *c = arg;
+
+	for (unsigned i = 0; i < 1000; i++) {
+		struct help_query q;
+		unsigned qtype = i % 2 ? QTYPE_A : QTYPE_TXT;
+
+		help_query(&q, c, qtype, false);
+		if (chain_run(&c->chain[CHAIN_QUERY], &q.dq) != (qtype == QTYPE_TXT ? ACT_DROP : ACT_NEXT))
+			return arg;
+	}
+	return NULL;
+}
+
+static void many_workers(void **state)
+{
+	struct conf *c = help_load("addAction(LuaRule(function(dq) return dq.qtype == DNSQType.TXT and "
+				   "dq.qname:countLabels() == 3 end), DropAction())");
+	pthread_t thread[3];
+	void *wrong;
+
+	(void)state;
+	for (size_t i = 0; i < LEN(thread); i++)
+		assert_int_equal(pthread_create(&thread[i], NULL, worker, c), 0);
+	for (size_t i = 0; i < LEN(thread); i++) {
+		assert_int_equal(pthread_join(thread[i], &wrong), 0);
+		assert_null(wrong);
+	}
+	conf_free(&c);
+}
+
 static void callbacks(void **state)
 {
 	struct conf *c = help_load("n, last = 0, ''\n"
@@ -408,6 +443,7 @@ int test_function(void)
 		cmocka_unit_test(rules),
 		cmocka_unit_test(errors_are_logged),
 		cmocka_unit_test(calls_are_cheap),
+		cmocka_unit_test(many_workers),
 		cmocka_unit_test(callbacks),
 		cmocka_unit_test(what_keeps_the_state),
 		cmocka_unit_test(health),

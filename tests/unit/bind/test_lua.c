@@ -13,9 +13,11 @@ static void errors_name_file_and_line(void **state)
 		{"error('mine')", "t.conf:1: mine"},
 		{"error('mine', 0)", "t.conf:1: mine"},
 		{"\nlocal e = error\ne({})", "t.conf:3: the error is a table"},
-		{"setUDPTimeout('x')", "t.conf:1: setUDPTimeout: expected a whole number from 1 to 65535 s, got 'x'"},
+		{"setUDPTimeout('x')",
+			"t.conf:1: setUDPTimeout: expected a whole number from 1 to 65535 s, got 'x'"},
 		{"dofile('/nonexistent.lua')", "t.conf:1: cannot open /nonexistent.lua"},
-		{"\npcall(error, 'caught')\naddAction(3)", "t.conf:3: addAction: argument 1 (rule): got 3"},
+		{"\npcall(error, 'caught')\naddAction(3)",
+			"t.conf:3: addAction: argument 1 (rule): got 3"},
 		{"require('nonexistentmodule')", "t.conf:1: module 'nonexistentmodule' not found"},
 	};
 	struct fake f;
@@ -59,7 +61,8 @@ static void files_and_directories(void **state)
 	write_file(path, "error('hidden')");
 	snprintf(path, sizeof(path), "%s/other.txt", deep);
 	write_file(path, "error('not .conf')");
-	snprintf(text, sizeof(text), "order = '' includeDirectory('%s') assert(order == 'ab')", deep);
+	snprintf(text, sizeof(text), "order = '' includeDirectory('%s') assert(order == 'ab')",
+		deep);
 	assert_true(load(&f, text));
 
 	snprintf(path, sizeof(path), "%s/c.conf", deep);
@@ -73,7 +76,7 @@ static void files_and_directories(void **state)
 	write_file(path, "\nx x");
 	assert_null(bind_load(path, NULL, &f.host, &f.error));
 	assert_int_equal(strncmp(f.error, path, strlen(path)), 0);
-	snprintf(text, sizeof(text), "includeDirectory('%s')", deep);
+	snprintf(text, sizeof(text), "order = '' includeDirectory('%s')", deep);
 	write_file(path, text);
 	assert_false(load(&f, text));
 	assert_non_null(strstr(f.error, "an included file cannot include a directory"));
@@ -94,11 +97,14 @@ static void state_is_closed_when_nothing_needs_it(void **state)
 	} cases[] = {
 		{"", false},
 		{"newServer('192.0.2.1') addAction(AllRule(), DropAction())", false},
-		{"x = LuaAction(function(dq) return DNSAction.None end) addAction(AllRule(), x)", true},
-		{"LuaAction(function(dq) return DNSAction.None end)", false}, /* garbage by the end */
+		{"x = LuaAction(function(dq) return DNSAction.None end) addAction(AllRule(), x)",
+			true},
+		{"LuaAction(function(dq) return DNSAction.None end)",
+			false}, /* garbage by the end */
 		{"addAction(AllRule(), LuaAction(function(dq) return DNSAction.None end))", true},
 		{"setServerPolicyLua('p', function(servers, dq) return 1 end)", true},
-		{"newServer{address='192.0.2.1', checkFunction=function(n, t, c, dh) return n, t, c end}", true},
+		{"newServer{address='192.0.2.1', checkFunction=function(n, t, c, dh) return n, t, c end}",
+			true},
 		{"function maintenance() end", true},
 	};
 	struct fake f;
@@ -185,7 +191,8 @@ static void cycles_do_not_keep_the_state(void **state)
 
 	(void)state;
 	fake_init(&f, true);
-	assert_true(load(&f, "a = LuaAction(function(dq) return 0 end) addAction(AllRule(), a) me = getRule(0)"));
+	assert_true(load(&f,
+		"a = LuaAction(function(dq) return 0 end) addAction(AllRule(), a) me = getRule(0)"));
 	l = lua_ref(f.running->lua);
 	assert_int_equal(l->confs, 1);
 	runs(&f, "setUDPTimeout(7)"); /* two configurations, one state */
@@ -221,7 +228,8 @@ static void words_print_to_the_log_without_console(void **state)
 
 static void every_allocation_may_fail(void **state)
 {
-	static const char text[] = "setLocal('127.0.0.1', {interface='lo'}) setACL({'192.0.2.0/24', '2001:db8::/32'}) "
+	static const char text[] =
+		"setLocal('127.0.0.1', {interface='lo'}) setACL({'192.0.2.0/24', '2001:db8::/32'}) "
 		"newServer{address='192.0.2.1', name='n', pool={'a', 'b'}} addCapabilitiesToRetain({'CAP_A', 'CAP_B'}) "
 		"getPool('a'):setCache(newPacketCache(10, {numberOfShards=1})) setServerID('id') "
 		"addAction({'a.', 'b.'}, PoolAction('a'), {name='r'}) addAction(QNameSuffixRule({'c.', 'd.'}), DropAction()) "

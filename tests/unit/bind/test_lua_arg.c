@@ -24,19 +24,24 @@ static int give_back(lua_State *L, const struct word *w, const struct arg *argv,
 	return 1;
 }
 
-#define TYPE(t) {"t_" #t, "x:" #t, give_back, NULL, NULL}
-static const struct word words[] = {TYPE(any), TYPE(bool), TYPE(num), TYPE(int), TYPE(uint), TYPE(str), TYPE(func),
-	TYPE(table), TYPE(opts), TYPE(name), TYPE(suffixes), TYPE(nameset), TYPE(masks), TYPE(addr), TYPE(addrs),
-	TYPE(strs), TYPE(qtype), TYPE(qtypes), TYPE(qclass), TYPE(rcode), TYPE(opcode), TYPE(rule), TYPE(rules),
-	TYPE(action), TYPE(svc), TYPE(server), TYPE(pool), TYPE(cache), TYPE(policy),
-	{"t_maybe", "x:num? y?:str", give_back, NULL, NULL}, {NULL, NULL, NULL, NULL, NULL}};
+#define TYPE(t) \
+	{ \
+		"t_" #t, "x:" #t, give_back, NULL, NULL \
+	}
+static const struct word words[] = {TYPE(any), TYPE(bool), TYPE(num), TYPE(int), TYPE(uint),
+	TYPE(str), TYPE(func), TYPE(table), TYPE(opts), TYPE(name), TYPE(suffixes), TYPE(nameset),
+	TYPE(masks), TYPE(addr), TYPE(addrs), TYPE(strs), TYPE(qtype), TYPE(qtypes), TYPE(qclass),
+	TYPE(rcode), TYPE(opcode), TYPE(rule), TYPE(rules), TYPE(action), TYPE(svc), TYPE(server),
+	TYPE(pool), TYPE(cache), TYPE(policy), {"t_maybe", "x:num? y?:str", give_back, NULL, NULL},
+	{NULL, NULL, NULL, NULL, NULL}};
 
 static void prepare(struct fake *f)
 {
 	struct lua *l;
 
 	fake_init(f, true);
-	assert_true(load(f, "newServer{address='192.0.2.1', id='6f1e7a0e-0000-4000-8000-000000000001'}"));
+	assert_true(load(
+		f, "newServer{address='192.0.2.1', id='6f1e7a0e-0000-4000-8000-000000000001'}"));
 	l = f->running->lua;
 	lua_register_words(l->L, words);
 }
@@ -85,7 +90,8 @@ static void accepted(void **state)
 		{"t_opcode('Notify')", "4\n"},
 		{"t_opcode(0)", "0\n"},
 		{"tostring(t_rule('192.0.2.0/24')):find('192.0.2.0/24', 1, true) ~= nil", "true\n"},
-		{"tostring(t_rule({'a.example', newDNSName('b.example')})):find('b.example') ~= nil", "true\n"},
+		{"tostring(t_rule({'a.example', newDNSName('b.example')})):find('b.example') ~= nil",
+			"true\n"},
 		{"#t_rules({'a.', RDRule(), {'b.', 'c.'}})", "3\n"},
 		{"tostring(t_action(DropAction())) == tostring(DropAction())", "true\n"},
 		{"t_server(0):getID()", "6f1e7a0e-0000-4000-8000-000000000001\n"},
@@ -137,7 +143,8 @@ static void refused(void **state)
 		{"t_addr('192.0.2')", "got '192.0.2', expected an IP address"},
 		{"t_addrs({'::1', '::g'})", "entry 2: got '::g'"},
 		{"t_strs({'a', {}})", "entry 2: got a table"},
-		{"t_qtype('FOO')", "argument 1 (x): got 'FOO', expected a DNS type such as A, AAAA or a number"},
+		{"t_qtype('FOO')",
+			"argument 1 (x): got 'FOO', expected a DNS type such as A, AAAA or a number"},
 		{"t_qtype(65536)", "got 65536"},
 		{"t_qtypes({'A', 'FOO'})", "entry 2: got 'FOO'"},
 		{"t_qclass('XX')", "got 'XX'"},
@@ -166,8 +173,9 @@ static void refused(void **state)
 			fail_msg("%s: got \"%s\"", cases[i].code, f.error);
 	}
 	assert_false(run(&f, "local x = t_qtype('FOO')"));
-	assert_string_equal(f.error, "console:1: t_qtype: argument 1 (x): got 'FOO', expected a DNS type such as A, AAAA or "
-				     "a number");
+	assert_string_equal(f.error,
+		"console:1: t_qtype: argument 1 (x): got 'FOO', expected a DNS type such as A, AAAA or "
+		"a number");
 	fake_done(&f);
 }
 
@@ -193,7 +201,8 @@ static void objects(void **state)
 	assert_non_null(strstr(f.error, "on a Server, got ServerPool"));
 	assert_false(run(&f, "local x = getServer(0).isUp(io.stdout)"));
 	assert_false(run(&f, "local x = getServer(0):addPool({})"));
-	assert_non_null(strstr(f.error, "Server:addPool: argument 1 (pool): got a table, expected a string"));
+	assert_non_null(strstr(
+		f.error, "Server:addPool: argument 1 (pool): got a table, expected a string"));
 	assert_false(run(&f, "local x = getServer(0) < getServer(0)"));
 	fake_done(&f);
 }

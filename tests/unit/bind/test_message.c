@@ -1,6 +1,6 @@
 /* test_message.c: dq and dr: what scripts read from a message and do to it; names changed in compressed messages. */
-#include "message.h"
 #include "query_help.h"
+#include "message_rename.h"
 
 int test_message(void);
 
@@ -11,7 +11,8 @@ static bool body_true(struct help_query *q, const char *body, bool response)
 	enum act act;
 	struct conf *c;
 
-	snprintf(text, sizeof(text), "newServer({address='192.0.2.53', pool='other', checkName='a.'})\n%s(LuaRule(function(d) %s end), %s())",
+	snprintf(text, sizeof(text),
+		"newServer({address='192.0.2.53', pool='other'})\n%s(LuaRule(function(d) %s end), %s())",
 		response ? "addResponseAction" : "addAction", body, response ? "DropResponseAction" : "DropAction");
 	c = help_load(text);
 	q->dq.conf = c;
@@ -89,7 +90,8 @@ static const char *const query_truths[] = {
 	"local ok, e = pcall(function() for i = 1, 50 do d:changeName('n' .. i) end end); return not ok",
 	"local ok, e = pcall(function() d:setTag('\\1q0', 'x') end); return not ok",
 	"local ok, e = pcall(function() d:setTagArray({a = {}}) end); return not ok and e:find('a:') ~= nil",
-	"local ok, e = pcall(function() d:suspend(1, 2, 3) end); return not ok and e:find('dq:suspend: not supported yet') ~= nil",
+	"local ok, e = pcall(function() d:suspend(1, 2, 3) end); "
+	"return not ok and e:find('dq:suspend: not supported yet') ~= nil",
 	"local ok, e = pcall(function() d:sendTrap('x') end); return not ok and e:find('dq:sendTrap') ~= nil",
 	"local ok, e = pcall(function() d:setHTTPResponse(200, '') end); return not ok and e:find('setHTTPResponse') ~= nil",
 	"local ok, e = pcall(function() d:setMetaKey('k', {}) end); return not ok and e:find('setMetaKey') ~= nil",
@@ -174,7 +176,8 @@ static const char *const reply_truths[] = {
 	"return ttl end); return n == 15",
 	"d:editTTLs(function() return -1 end); d:editTTLs(function() return 'x' end); d:editTTLs(function() return 1e12 end); "
 	"local n = 0; d:editTTLs(function(s, c, t, ttl) n = n + ttl end); return n == 390",
-	"local ok, e = pcall(function() d:editTTLs(function() error('mine') end) end); return not ok and e:find('mine') ~= nil",
+	"local ok, e = pcall(function() d:editTTLs(function() error('mine') end) end); "
+	"return not ok and e:find('mine') ~= nil",
 	"local ok, e = pcall(function() d:restart() end); return not ok and e:find('setRestartable') ~= nil",
 	"d:changeName('other.example'); return d.skipCache and d.qname == newDNSName('www.example.org')",
 	"d:changeName('WWW.example.ORG'); return not d.skipCache",
@@ -206,6 +209,21 @@ static void restart(void **state)
 	q.dq.restartable = true;
 	assert_true(body_true(&q, "d:restart(); return true", true));
 	assert_true(q.dq.restart);
+}
+
+static void backend(void **state)
+{
+	struct help_query q;
+	struct conf *c = help_load("newServer({address='192.0.2.53', name='one'})\n"
+				   "addResponseAction(LuaRule(function(dr) return dr:getSelectedBackend():getName() == 'one' end), "
+				   "DropResponseAction())");
+
+	(void)state;
+	help_query(&q, c, QTYPE_A, false);
+	help_reply(&q);
+	q.dq.backend = c->servers[0];
+	assert_int_equal(chain_run(&c->chain[CHAIN_RESPONSE], &q.dq), ACT_DROP);
+	conf_free(&c);
 }
 
 /* dq, dr and views of them are dead after the call, and again alive in the next one without memory faults. */
@@ -312,6 +330,7 @@ int test_message(void)
 		cmocka_unit_test(marks),
 		cmocka_unit_test(reply_holds),
 		cmocka_unit_test(restart),
+		cmocka_unit_test(backend),
 		cmocka_unit_test(kept_objects_are_dead),
 		cmocka_unit_test(renames),
 		cmocka_unit_test(renames_rubbish),

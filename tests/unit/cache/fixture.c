@@ -19,13 +19,17 @@ void ask(struct asked *a, const struct cache_options *o, const struct ask *how)
 	a->len = DNS_HEADER + name.len + 4u;
 	if (how->payload != 0)
 		assert_int_equal(edns_add(a->msg, &a->len, sizeof(a->msg), how->payload,
-				how->dnssec_ok ? EDNS_DO : 0, 0), 0);
+					 how->dnssec_ok ? EDNS_DO : 0, 0),
+			0);
 	if (how->option_code != 0)
 		assert_int_equal(edns_set_option(a->msg, &a->len, sizeof(a->msg), how->payload,
-				how->option_code, how->option, how->option_len, false), 0);
+					 how->option_code, how->option, how->option_len, false),
+			0);
 	assert_int_equal(question_parse(&a->question, a->msg, a->len), 0);
 	assert_int_equal(edns_find(&a->edns, a->msg, a->len), 0);
-	assert_int_equal(cache_key_make(&a->key, o, a->msg, a->len, &a->question, &a->edns, how->over_tcp), 0);
+	assert_int_equal(
+		cache_key_make(&a->key, o, a->msg, a->len, &a->question, &a->edns, how->over_tcp),
+		0);
 }
 
 void answer_begin(uint8_t *msg, size_t *len, const struct asked *a, unsigned rcode)
@@ -40,15 +44,17 @@ void answer_a(uint8_t *msg, size_t *len, uint32_t ttl, unsigned last)
 {
 	uint8_t ip[4] = {192, 0, 2, (uint8_t)last};
 
-	assert_int_equal(msg_add_rr(msg, len, DNS_MAX, SECTION_ANSWER, QTYPE_A, CLASS_IN, ttl, ip, 4), 0);
+	assert_int_equal(
+		msg_add_rr(msg, len, DNS_MAX, SECTION_ANSWER, QTYPE_A, CLASS_IN, ttl, ip, 4), 0);
 }
 
 void answer_soa(uint8_t *msg, size_t *len, uint32_t ttl)
 {
 	static const uint8_t soa[22] = {0};
 
-	assert_int_equal(msg_add_rr(msg, len, DNS_MAX, SECTION_AUTHORITY, QTYPE_SOA, CLASS_IN, ttl, soa,
-			sizeof(soa)), 0);
+	assert_int_equal(msg_add_rr(msg, len, DNS_MAX, SECTION_AUTHORITY, QTYPE_SOA, CLASS_IN, ttl,
+				 soa, sizeof(soa)),
+		0);
 }
 
 struct cache_options options_default(uint32_t max_entries)
@@ -90,12 +96,13 @@ int put_rcode(struct cache *cache, const struct asked *a, unsigned rcode, uint64
 	return cache_put(cache, &a->key, msg, len, now_ms, -1);
 }
 
-int64_t get_ttl(struct cache *cache, const struct asked *a, uint64_t now_ms, unsigned stale_s, unsigned *hit_r)
+int64_t get_ttl(struct cache *cache, const struct asked *a, uint64_t now_ms, unsigned stale_s,
+	unsigned *hit_r)
 {
 	uint8_t out[DNS_UDP_MIN];
 	unsigned hit;
-	ssize_t len = cache_get(cache, &a->key, a->msg + DNS_HEADER, out, sizeof(out), now_ms, stale_s,
-		hit_r == NULL ? &hit : hit_r);
+	ssize_t len = cache_get(cache, &a->key, a->msg + DNS_HEADER, out, sizeof(out), now_ms,
+		stale_s, hit_r == NULL ? &hit : hit_r);
 	struct walk walk;
 	struct rr rr;
 

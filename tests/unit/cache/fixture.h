@@ -6,8 +6,8 @@
 
 struct ask { /* what a query looks like; zero: a plain one for A with RD */
 	const char *name;
-	uint16_t qtype;   /* 0: A */
-	uint16_t flags;   /* added to RD */
+	uint16_t qtype; /* 0: A */
+	uint16_t flags; /* added to RD */
 	uint16_t payload; /* 0: no EDNS */
 	bool dnssec_ok, over_tcp;
 	const void *option; /* data of one EDNS option */
@@ -35,6 +35,7 @@ struct cache *cache_with(const struct cache_options *);
 int put_a(struct cache *, const struct asked *, uint32_t ttl, uint64_t now_ms);
 int put_rcode(struct cache *, const struct asked *, unsigned rcode, uint64_t now_ms);
 /* get_ttl looks up and returns the TTL of the first record, or the negative result; -1000: absent. */
-int64_t get_ttl(struct cache *, const struct asked *, uint64_t now_ms, unsigned stale_s, unsigned *hit_r);
+int64_t get_ttl(
+	struct cache *, const struct asked *, uint64_t now_ms, unsigned stale_s, unsigned *hit_r);
 
 #endif

@@ -13,14 +13,15 @@ static const struct {
 	struct ask ask;
 	unsigned rcode, flags;
 	int64_t a[RECORDS_MAX]; /* TTLs of A records, 0: none, -1: a TTL of zero */
-	uint32_t soa;           /* TTL of a SOA in the authority section */
+	uint32_t soa; /* TTL of a SOA in the authority section */
 	uint32_t max_ttl, min_ttl, max_negative, truncated; /* 0: the default */
-	int64_t temp_failure;   /* 0: not overridden, -2: overridden with 0 */
-	int64_t life;           /* 0: not kept, -1: too short */
+	int64_t temp_failure; /* 0: not overridden, -2: overridden with 0 */
+	int64_t life; /* 0: not kept, -1: too short */
 } cases[] = {
 	{"one record", {.name = "a.test"}, .a = {300}, .life = 300},
 	{"the smallest TTL", {.name = "a.test"}, .a = {300, 20, 50}, .life = 20},
-	{"authority counts", {.name = "a.test", .qtype = QTYPE_SOA}, .a = {300}, .soa = 30, .life = 30},
+	{"authority counts", {.name = "a.test", .qtype = QTYPE_SOA}, .a = {300}, .soa = 30,
+		.life = 30},
 	{"maxTTL", {.name = "a.test"}, .a = {300}, .max_ttl = 100, .life = 100},
 	{"minTTL", {.name = "a.test"}, .a = {300}, .min_ttl = 301, .life = -1},
 	{"at minTTL", {.name = "a.test"}, .a = {300}, .min_ttl = 300, .life = 300},
@@ -34,12 +35,15 @@ static const struct {
 	{"positive beyond maxNegativeTTL", {.name = "a.test"}, .a = {7200}, .life = 7200},
 	{"SERVFAIL", {.name = "a.test"}, .rcode = RCODE_SERVFAIL, .life = 60},
 	{"REFUSED", {.name = "a.test"}, .rcode = RCODE_REFUSED, .a = {5}, .life = 60},
-	{"SERVFAIL overridden", {.name = "a.test"}, .rcode = RCODE_SERVFAIL, .temp_failure = 9, .life = 9},
-	{"SERVFAIL not kept", {.name = "a.test"}, .rcode = RCODE_SERVFAIL, .temp_failure = -2, .life = 0},
+	{"SERVFAIL overridden", {.name = "a.test"}, .rcode = RCODE_SERVFAIL, .temp_failure = 9,
+		.life = 9},
+	{"SERVFAIL not kept", {.name = "a.test"}, .rcode = RCODE_SERVFAIL, .temp_failure = -2,
+		.life = 0},
 	{"truncated", {.name = "a.test"}, .flags = DNS_TC, .life = 0},
 	{"truncated with records", {.name = "a.test"}, .flags = DNS_TC, .a = {300}, .life = 0},
 	{"truncated, kept", {.name = "a.test"}, .flags = DNS_TC, .truncated = 5, .life = 5},
-	{"truncated with records, kept", {.name = "a.test"}, .flags = DNS_TC, .a = {3}, .truncated = 5, .life = 3},
+	{"truncated with records, kept", {.name = "a.test"}, .flags = DNS_TC, .a = {3},
+		.truncated = 5, .life = 3},
 	{"AXFR", {.name = "a.test", .qtype = QTYPE_AXFR, .over_tcp = true}, .a = {300}, .life = 0},
 	{"IXFR", {.name = "a.test", .qtype = QTYPE_IXFR, .over_tcp = true}, .a = {300}, .life = 0},
 };
@@ -59,12 +63,14 @@ static void lifetimes(void **state UNUSED)
 		answer_begin(msg, &len, &a, cases[i].rcode);
 		dns_set_flags(msg, dns_flags(msg) | cases[i].flags);
 		for (; n < RECORDS_MAX && cases[i].a[n] != 0; n++)
-			answer_a(msg, &len, cases[i].a[n] < 0 ? 0 : (uint32_t)cases[i].a[n], (unsigned)n);
+			answer_a(msg, &len, cases[i].a[n] < 0 ? 0 : (uint32_t)cases[i].a[n],
+				(unsigned)n);
 		if (cases[i].soa != 0) {
 			answer_soa(msg, &len, cases[i].soa);
 			n++;
 		}
-		assert_int_equal(edns_add(msg, &len, sizeof(msg), 1232, 0, 0), 0); /* its "TTL" never counts */
+		assert_int_equal(edns_add(msg, &len, sizeof(msg), 1232, 0, 0),
+			0); /* its "TTL" never counts */
 		if (cases[i].max_ttl != 0)
 			o.max_ttl_s = cases[i].max_ttl;
 		if (cases[i].max_negative != 0)
@@ -72,11 +78,13 @@ static void lifetimes(void **state UNUSED)
 		o.min_ttl_s = cases[i].min_ttl;
 		o.truncated_ttl_s = cases[i].truncated;
 		kept = answer_judge(&facts, &o, &a.key, msg, len,
-			cases[i].temp_failure == 0 ? -1 : cases[i].temp_failure < 0 ? 0 : cases[i].temp_failure);
+			cases[i].temp_failure == 0  ? -1
+			: cases[i].temp_failure < 0 ? 0
+						    : cases[i].temp_failure);
 		if (kept != (cases[i].life > 0) || facts.too_short != (cases[i].life < 0) ||
 			(kept && (facts.ttl_s != cases[i].life || facts.ttls != n)))
-			fail_msg("%s: kept %d, %u s, %u TTLs", cases[i].what, kept, (unsigned)facts.ttl_s,
-				facts.ttls);
+			fail_msg("%s: kept %d, %u s, %u TTLs", cases[i].what, kept,
+				(unsigned)facts.ttl_s, facts.ttls);
 	}
 }
 
@@ -106,10 +114,12 @@ static void sizes(void **state UNUSED)
 		o.max_entry_size = size_cases[i].max;
 		ask(&a, &o, &(struct ask){.name = "a.test", .over_tcp = size_cases[i].over_tcp});
 		answer_begin(msg, &len, &a, RCODE_NOERROR);
-		assert_int_equal(msg_add_rr(msg, &len, sizeof(msg), SECTION_ANSWER, QTYPE_NULL, CLASS_IN, 60, data,
-				size_cases[i].size - len - 12), 0);
+		assert_int_equal(msg_add_rr(msg, &len, sizeof(msg), SECTION_ANSWER, QTYPE_NULL,
+					 CLASS_IN, 60, data, size_cases[i].size - len - 12),
+			0);
 		assert_int_equal(len, size_cases[i].size);
-		assert_int_equal(answer_judge(&facts, &o, &a.key, msg, len, -1), size_cases[i].kept);
+		assert_int_equal(
+			answer_judge(&facts, &o, &a.key, msg, len, -1), size_cases[i].kept);
 	}
 }
 
@@ -149,7 +159,9 @@ static void shuffle(void **state UNUSED)
 
 	ask(&a, &o, &(struct ask){.name = "a.test"});
 	answer_begin(msg, &len, &a, RCODE_NOERROR);
-	assert_int_equal(msg_add_rr(msg, &len, sizeof(msg), SECTION_ANSWER, QTYPE_CNAME, CLASS_IN, 60, cname, 3), 0);
+	assert_int_equal(msg_add_rr(msg, &len, sizeof(msg), SECTION_ANSWER, QTYPE_CNAME, CLASS_IN,
+				 60, cname, 3),
+		0);
 	for (unsigned i = 1; i <= N; i++)
 		answer_a(msg, &len, 60, i);
 	for (uint32_t seed = 0; seed < 800; seed++) {
@@ -177,8 +189,9 @@ static void shuffle_leaves_what_differs(void **state UNUSED)
 	ask(&a, &o, &(struct ask){.name = "a.test"});
 	answer_begin(msg, &len, &a, RCODE_NOERROR);
 	answer_a(msg, &len, 60, 1);
-	assert_int_equal(msg_add_rr_name(msg, &len, sizeof(msg), SECTION_ANSWER, owner, QTYPE_A, CLASS_IN, 60,
-			"\x0a\x00\x00\x01", 4), 0);
+	assert_int_equal(msg_add_rr_name(msg, &len, sizeof(msg), SECTION_ANSWER, owner, QTYPE_A,
+				 CLASS_IN, 60, "\x0a\x00\x00\x01", 4),
+		0);
 	for (uint32_t seed = 0; seed < 20; seed++) {
 		memcpy(copy, msg, len);
 		answer_shuffle(copy, len, seed);

@@ -48,7 +48,7 @@ static void clean(void **state UNUSED)
 
 	assert_int_equal(cache_clean(cache, 20000, 100, 20), 0);
 	assert_int_equal(cache_clean(cache, 20000, 100, 5), 6);
-	assert_int_equal(cache_clean(cache, 50000, 10, 0), 0);  /* only what is above 90 of 100 */
+	assert_int_equal(cache_clean(cache, 50000, 10, 0), 0); /* only what is above 90 of 100 */
 	assert_int_equal(cache_clean(cache, 50000, 95, 0), 9); /* above 5 */
 	assert_int_equal(cache_clean(cache, 50000, 200, 0), 5);
 	cache_free(&cache);
@@ -105,7 +105,8 @@ static void dump(void **state UNUSED)
 	static struct asked a;
 	char buf[2048];
 
-	ask(&a, cache_options(cache), &(struct ask){.name = "MiXed.test", .qtype = QTYPE_MX, .over_tcp = true});
+	ask(&a, cache_options(cache),
+		&(struct ask){.name = "MiXed.test", .qtype = QTYPE_MX, .over_tcp = true});
 	assert_int_equal(put_a(cache, &a, 60, 5000), 1);
 	dump_read(cache, false, buf, sizeof(buf), 2);
 	assert_non_null(strstr(buf, "n0.example.org. -5 A ; rcode 0, key "));
@@ -129,9 +130,12 @@ static void stats(void **state UNUSED)
 	struct text out = {0};
 
 	cache_print_stats(cache, &out);
-	assert_memory_equal(text_str(&out), "Entries: 3/100\nHits: 0\nMisses: 0\nDeferred inserts: 0\n", 52);
-	assert_non_null(strstr(text_str(&out), "\nLookup Collisions: 0\nInsert Collisions: 0\nTTL Too Shorts: 0\n"));
-	assert_non_null(strstr(text_str(&out), "\nEvictions: 0\nRefreshes: 0\nStale hits: 0\nBytes: "));
+	assert_memory_equal(
+		text_str(&out), "Entries: 3/100\nHits: 0\nMisses: 0\nDeferred inserts: 0\n", 52);
+	assert_non_null(strstr(text_str(&out),
+		"\nLookup Collisions: 0\nInsert Collisions: 0\nTTL Too Shorts: 0\n"));
+	assert_non_null(
+		strstr(text_str(&out), "\nEvictions: 0\nRefreshes: 0\nStale hits: 0\nBytes: "));
 	text_free(&out);
 	cache_free(&cache);
 }
@@ -162,7 +166,8 @@ static void searches(void **state UNUSED)
 	size_t len;
 
 	for (unsigned flags = 0; flags <= DNS_CD; flags += DNS_CD) { /* the same answer twice */
-		ask(&a, cache_options(cache), &(struct ask){.name = "two.test", .flags = (uint16_t)flags});
+		ask(&a, cache_options(cache),
+			&(struct ask){.name = "two.test", .flags = (uint16_t)flags});
 		answer_begin(msg, &len, &a, RCODE_NOERROR);
 		answer_a(msg, &len, 60, 9);
 		answer_a(msg, &len, 60, 8);
@@ -186,7 +191,8 @@ static void searches(void **state UNUSED)
 
 static void option_lists(void **state UNUSED)
 {
-	struct arg numbers[3] = {{.kind = ARG_NUM, .n = 8}, {.kind = ARG_NUM, .n = 15}, {.kind = ARG_NUM, .n = 8}};
+	struct arg numbers[3] = {
+		{.kind = ARG_NUM, .n = 8}, {.kind = ARG_NUM, .n = 15}, {.kind = ARG_NUM, .n = 8}};
 	struct arg_pair pairs[] = {
 		{"maxTTL", {.kind = ARG_NUM, .n = 77}},
 		{"payloadRanks", {.kind = ARG_NUM, .n = 1400}},
@@ -197,7 +203,8 @@ static void option_lists(void **state UNUSED)
 	const char *error = NULL;
 	struct cache *cache;
 
-	assert_int_equal(fields_apply(cache_fields, cache_field_count, &o, &table, NULL, NULL, &error), 0);
+	assert_int_equal(
+		fields_apply(cache_fields, cache_field_count, &o, &table, NULL, NULL, &error), 0);
 	cache = cache_with(&o);
 	assert_int_equal(cache_options(cache)->max_ttl_s, 77);
 	assert_int_equal(cache_options(cache)->payload_rank[0], 1400);
@@ -205,10 +212,14 @@ static void option_lists(void **state UNUSED)
 	assert_int_equal(cache_options(cache)->skip_option[3], EDNS_COOKIE);
 	cache_free(&cache);
 	numbers[1].n = 65536;
-	assert_int_equal(fields_apply(cache_fields, cache_field_count, &o, &table, NULL, NULL, &error), -EINVAL);
+	assert_int_equal(
+		fields_apply(cache_fields, cache_field_count, &o, &table, NULL, NULL, &error),
+		-EINVAL);
 	assert_non_null(error);
 	numbers[1] = (struct arg){.kind = ARG_STR, .s = {"many", 4}};
-	assert_int_equal(fields_apply(cache_fields, cache_field_count, &o, &table, NULL, NULL, &error), -EINVAL);
+	assert_int_equal(
+		fields_apply(cache_fields, cache_field_count, &o, &table, NULL, NULL, &error),
+		-EINVAL);
 }
 
 static void option_defaults(void **state UNUSED)
@@ -223,7 +234,8 @@ static void option_defaults(void **state UNUSED)
 	assert_int_equal(d->stale_ttl_s, 60);
 	assert_int_equal(d->max_entry_size, 4096);
 	assert_true(d->deferrable_insert);
-	assert_false(d->dont_age || d->keep_stale_data || d->parse_ecs || d->cookie_hashing || d->shuffle);
+	assert_false(d->dont_age || d->keep_stale_data || d->parse_ecs || d->cookie_hashing ||
+		     d->shuffle);
 	assert_int_equal(d->skip_options, 2);
 	cache_free(&cache);
 }

@@ -81,6 +81,10 @@ static void only_the_internet_is_spoofed(void **state)
 	assert_int_equal(run_once(&f, "SpoofAction", one), ACT_ANSWER);
 	assert_int_equal(dns_count(f.msg, SECTION_ANSWER), 1);
 	assert_int_equal(get16(f.msg + f.dq.len - 12), CLASS_IN); /* never a record of class ANY */
+	/* Raw data is for every class: version.bind. */
+	f.question.qclass = CLASS_CHAOS;
+	assert_int_equal(run_once(&f, "SpoofRawAction", (const struct arg[ARGS]){STR("\3abc")}), ACT_ANSWER);
+	assert_int_equal(get16(f.msg + f.dq.len - 12), CLASS_CHAOS);
 }
 
 static void flags_as_asked_for(void **state)

@@ -148,6 +148,7 @@ static void rules_from_strings(void **state)
 		{LIST(STR("10.0.0.0/8"), STR("www.example.org")), false, "Src: 10.0.0.0/8"},
 		{LIST(STR("2001:db8::/32"), STR("192.0.2.7")), true, NULL},
 		{LIST(STR("!192.0.2.7"), STR("192.0.2.0/24")), false, NULL},
+		{LIST(STR("!192.0.2.8"), STR("192.0.2.0/24")), true, NULL},
 		{OBJ(OBJ_NAME, &name), true, "qname in Example.ORG."},
 		{OBJ(OBJ_NETMASK, &mask), true, "Src: 192.0.2.0/25"},
 	};

@@ -45,6 +45,8 @@ static void suffixes(void **state)
 		{"example.org", "badexample.org", false},
 		{"example.org", "org", false},
 		{".", "anything.at.all", true},
+		{"org", "a\\003org", false}, /* not at the start of a label */
+		{"a.very.long.name.in.the.rule", "in.the.rule", false},
 	};
 
 	(void)state;
@@ -60,6 +62,30 @@ static void suffixes(void **state)
 		assert_int_equal(match_once(&f, "SuffixMatchNodeRule", argv), cases[i].yes);
 		suffixset_free(&set);
 	}
+}
+
+static void many_suffixes(void **state)
+{
+	struct suffixset *set = suffixset_new();
+	struct fix yes, no;
+
+	(void)state;
+	fix_query(&yes, "www.N0.example", QTYPE_A, DNS_RD);
+	fix_query(&no, "www.m0.example", QTYPE_A, DNS_RD);
+	/* On both sides of the number that is compared one by one. */
+	for (unsigned i = 0; i < 20; i++) {
+		const struct arg argv[ARGS] = {OBJ(OBJ_SUFFIXSET, set)};
+		struct name name;
+		char text[16];
+
+		snprintf(text, sizeof(text), "N%u.Example", i);
+		assert_int_equal(match_once(&yes, "QNameSuffixRule", argv), i > 0);
+		name = fix_name(text);
+		assert_int_equal(suffixset_add(set, &name), 0);
+		assert_true(match_once(&yes, "QNameSuffixRule", argv));
+		assert_false(match_once(&no, "QNameSuffixRule", argv));
+	}
+	suffixset_free(&set);
 }
 
 static void regular_expressions(void **state)
@@ -198,6 +224,7 @@ int test_sel_name(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(exact_names),
 		cmocka_unit_test(suffixes),
+		cmocka_unit_test(many_suffixes),
 		cmocka_unit_test(regular_expressions),
 		cmocka_unit_test(counts_match_outside),
 		cmocka_unit_test(texts),

@@ -10,9 +10,11 @@ void say(struct ring *ring, const struct said *s)
 	struct name name;
 
 	assert_int_equal(name_from_text(&name, s->name, strlen(s->name)), 0);
-	assert_int_equal(addr_parse(&client, s->client == NULL ? "192.0.2.1:4242" : s->client, 0), 0);
+	assert_int_equal(
+		addr_parse(&client, s->client == NULL ? "192.0.2.1:4242" : s->client, 0), 0);
 	if (s->backend != NULL)
 		assert_int_equal(addr_parse(&backend, s->backend, 53), 0);
-	ring_put(ring, s->when_ms, &client, s->backend == NULL ? NULL : &backend, s->usec, name.wire, name.len,
-		s->qtype == 0 ? QTYPE_A : s->qtype, s->size, s->flags, s->ancount, s->proto);
+	ring_put(ring, s->when_ms, &client, s->backend == NULL ? NULL : &backend, s->usec,
+		name.wire, name.len, s->qtype == 0 ? QTYPE_A : s->qtype, s->size, s->flags,
+		s->ancount, s->proto);
 }

@@ -14,14 +14,28 @@ static int rings_make(void **state UNUSED)
 {
 	static const struct said asked[] = {
 		{.name = "www.example.org", .when_ms = 10000, .flags = DNS_RD, .proto = PROTO_UDP},
-		{.name = "example.com", .client = "[2001:db8::1]:5", .when_ms = 11000, .proto = PROTO_DOT},
+		{.name = "example.com",
+			.client = "[2001:db8::1]:5",
+			.when_ms = 11000,
+			.proto = PROTO_DOT},
 		{.name = "example.com", .client = "192.0.2.200:99", .when_ms = 12000},
 	};
 	static const struct said said[] = {
-		{.name = "www.example.org", .when_ms = 10000, .usec = 1500, .flags = 0x8580, .ancount = 1,
+		{.name = "www.example.org",
+			.when_ms = 10000,
+			.usec = 1500,
+			.flags = 0x8580,
+			.ancount = 1,
 			.backend = "192.0.2.53"},
-		{.name = "example.com", .when_ms = 13000, .usec = 250000, .flags = 0x8383, .qtype = QTYPE_AAAA},
-		{.name = "lost.example.net", .when_ms = 14000, .usec = UINT32_MAX, .backend = "192.0.2.53"},
+		{.name = "example.com",
+			.when_ms = 13000,
+			.usec = 250000,
+			.flags = 0x8383,
+			.qtype = QTYPE_AAAA},
+		{.name = "lost.example.net",
+			.when_ms = 14000,
+			.usec = UINT32_MAX,
+			.backend = "192.0.2.53"},
 	};
 
 	for (unsigned i = 0; i < 2; i++) {
@@ -85,7 +99,8 @@ static void patterns(void **state UNUSED)
 
 		while (n < 3 && cases[i].pattern[n] != NULL)
 			n++;
-		assert_int_equal(ring_grep(&out, &rings, cases[i].pattern, n, cases[i].limit, &error), 0);
+		assert_int_equal(
+			ring_grep(&out, &rings, cases[i].pattern, n, cases[i].limit, &error), 0);
 		if (lines(&out) != cases[i].lines + 1)
 			fail_msg("%s: %s", cases[i].pattern[0], text_str(&out));
 		text_free(&out);
@@ -144,7 +159,8 @@ static void picture(void **state UNUSED)
 	response_histogram(&out, &rings);
 	assert_non_null(strstr(text_str(&out), "Average response latency: "));
 	assert_non_null(strstr(text_str(&out), "Timeouts: "));
-	assert_non_null(strstr(text_str(&out), "<     0.40  ******************************************"));
+	assert_non_null(
+		strstr(text_str(&out), "<     0.40  ******************************************"));
 	assert_non_null(strstr(text_str(&out), "<   409.60  ***"));
 	assert_non_null(strstr(text_str(&out), "<     0.80  \n"));
 	assert_null(strstr(text_str(&out), "<     0.20"));

@@ -55,9 +55,16 @@ static void an_entry_comes_back(void **state UNUSED)
 	struct seen s = {0};
 	char buf[NAME_TEXT];
 
-	say(ring, &(struct said){.name = "Example.org", .client = "[2001:db8::1]:5353", .backend = "192.0.2.53",
-		.when_ms = 1700000000123, .usec = 1500, .qtype = QTYPE_MX, .size = 512, .flags = 0x8180,
-		.ancount = 2, .proto = PROTO_DOT});
+	say(ring, &(struct said){.name = "Example.org",
+			  .client = "[2001:db8::1]:5353",
+			  .backend = "192.0.2.53",
+			  .when_ms = 1700000000123,
+			  .usec = 1500,
+			  .qtype = QTYPE_MX,
+			  .size = 512,
+			  .flags = 0x8180,
+			  .ancount = 2,
+			  .proto = PROTO_DOT});
 	assert_int_equal(ring_each(ring, see, &s), 0);
 	assert_int_equal(s.n, 1);
 	assert_int_equal(ring_count(ring), 1);
@@ -87,7 +94,8 @@ static void nothing_given(void **state UNUSED)
 	assert_int_equal(s.last.client.family, 0);
 	assert_int_equal(s.last.backend.family, 0);
 	assert_int_equal(s.last.name_len, 0);
-	ring_put(NULL, 1, NULL, NULL, 0, (const uint8_t *)"", 0, 0, 0, 0, 0, 0); /* no ring: nothing */
+	ring_put(NULL, 1, NULL, NULL, 0, (const uint8_t *)"", 0, 0, 0, 0, 0,
+		0); /* no ring: nothing */
 	ring_free(&ring);
 	assert_null(ring_new(0, false));
 }
@@ -104,7 +112,8 @@ static void long_names(void **state UNUSED)
 			size_t len = long_name(wire, lens[i]);
 
 			assert_int_equal(len, lens[i]);
-			ring_put(ring, round * LEN(lens) + i, NULL, NULL, 0, wire, len, 1, 0, 0, 0, 0);
+			ring_put(ring, round * LEN(lens) + i, NULL, NULL, 0, wire, len, 1, 0, 0, 0,
+				0);
 			assert_int_equal(ring_each(ring, see, &s), 0);
 			assert_false(s.disorder || s.bad_name);
 			assert_int_equal(s.last.name_len, len);

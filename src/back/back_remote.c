@@ -1,0 +1,203 @@
+/* back_remote.c: a backend that lives on another worker: queries are posted to its home, replies posted back.
+ *
+ * A token (16 bits, random) names the query on its own worker; the home knows only the token.  A reply whose query
+ * has gone, or whose token was used again for another question, is ignored like any unasked reply. */
+#include "back_priv.h"
+
+enum { REMOTE_MAGIC = 0x72656d6f, LETTERS_MAX = 16384 };
+
+struct back_remote {
+	struct back base;
+	uint32_t magic;
+	bool stream;
+	struct lane *lane, *home;
+	struct query_map map; /* by token */
+};
+
+/* What the home worker keeps of a query under way. */
+struct errand {
+	struct lane *from;
+	struct server *server; /* a reference */
+	uint16_t token;
+	bool stream;
+};
+
+struct parcel { /* both ways */
+	struct letter letter;
+	struct errand errand;
+	uint8_t reason; /* back: enum reason, REASON_NONE with a message */
+	bool more;      /* back: part of a transfer, others follow */
+	uint32_t len;
+	uint8_t msg[];
+};
+
+static struct parcel *parcel_new(const struct errand *e, const uint8_t *msg, size_t len)
+{
+	struct parcel *p = mem_alloc(sizeof(*p) + len);
+
+	if (!p)
+		return NULL;
+	p->errand = *e;
+	p->errand.server = server_ref(e->server);
+	p->reason = REASON_NONE;
+	p->more = false;
+	p->len = (uint32_t)len;
+	memcpy(p->msg, msg, len);
+	return p;
+}
+
+static void parcel_free(struct parcel *p)
+{
+	server_free(&p->errand.server);
+	mem_free(p);
+}
+
+/* ---- back on the query's own worker ---- */
+static void came_back(struct letter *l, void *owner)
+{
+	struct parcel *p = container_of(l, struct parcel, letter);
+	struct lane *lane = owner;
+	struct back **slot = back_slot(lane, p->errand.server, p->errand.stream);
+	struct back_remote *r = slot && *slot && (*slot)->ops == &back_remote_ops
+					? container_of(*slot, struct back_remote, base)
+					: NULL;
+	struct query *q = r ? query_map_find(&r->map, p->errand.token) : NULL;
+
+	if (q && p->reason != REASON_NONE) {
+		query_map_del(&r->map, q);
+		query_lost(q, (enum reason)p->reason);
+	} else if (q && query_matches(q, p->msg, p->len)) {
+		if (!query_is_last(q, p->msg, p->len)) {
+			query_part(q, p->msg, p->len);
+		} else {
+			query_map_del(&r->map, q);
+			query_reply(q, p->msg, p->len);
+		}
+	}
+	parcel_free(p);
+}
+
+/* ---- at home ---- */
+static void send_back(const struct errand *e, const uint8_t *msg, size_t len, enum reason why, bool more)
+{
+	struct parcel *p = parcel_new(e, msg, len);
+
+	if (!p)
+		return; /* the query's own deadline ends it */
+	p->letter.open = came_back;
+	p->reason = (uint8_t)why;
+	p->more = more;
+	if (mailbox_post(&e->from->mailbox, &p->letter, LETTERS_MAX) < 0)
+		parcel_free(p);
+}
+
+static void errand_free(struct errand *e)
+{
+	server_free(&e->server);
+	mem_free(e);
+}
+
+static void errand_answer(struct client *c, const uint8_t *msg, size_t len)
+{
+	send_back(c->conn, msg, len, REASON_NONE, false);
+	errand_free(c->conn);
+}
+
+static void errand_part(struct client *c, const uint8_t *msg, size_t len)
+{
+	send_back(c->conn, msg, len, REASON_NONE, true);
+}
+
+static void errand_drop(struct client *c, enum reason why)
+{
+	static const uint8_t nothing[1];
+
+	send_back(c->conn, nothing, 0, why, false);
+	errand_free(c->conn);
+}
+
+static const struct client_ops errand_client = {errand_answer, errand_drop, errand_part, NULL};
+
+static void came_home(struct letter *l, void *owner)
+{
+	struct parcel *p = container_of(l, struct parcel, letter);
+	struct lane *lane = owner;
+	struct errand *e = mem_dup(&p->errand, sizeof(*e));
+	struct client c = {.ops = &errand_client, .conn = e, .stream = p->errand.stream};
+
+	if (e) {
+		server_ref(e->server);
+		query_relay(&lane->core, &c, e->server, e->stream, p->msg, p->len);
+	}
+	parcel_free(p);
+}
+
+/* ---- the back's own ops ---- */
+static int remote_send(struct back *b, struct query *q)
+{
+	struct back_remote *r = container_of(b, struct back_remote, base);
+	struct errand e = {.from = r->lane, .server = b->server, .stream = r->stream};
+	struct parcel *p;
+	int err;
+
+	MAGIC_CHECK(r, REMOTE_MAGIC);
+	err = query_map_add_random(&r->map, q, QUERY_IDS, &r->lane->core.rng);
+	if (err < 0)
+		return err;
+	e.token = q->back_id;
+	p = parcel_new(&e, q->ask, q->ask_len);
+	err = p ? 0 : -ENOMEM;
+	if (p) {
+		p->letter.open = came_home;
+		err = mailbox_post(&r->home->mailbox, &p->letter, LETTERS_MAX);
+		if (err < 0) {
+			parcel_free(p);
+			stat_reason(&r->lane->counters, REASON_QUEUE_FULL);
+		}
+	}
+	if (err < 0)
+		query_map_del(&r->map, q);
+	return err;
+}
+
+static void remote_cancel(struct back *b, struct query *q)
+{
+	struct back_remote *r = container_of(b, struct back_remote, base);
+
+	MAGIC_CHECK(r, REMOTE_MAGIC);
+	query_map_del(&r->map, q);
+}
+
+const struct back_ops back_remote_ops = {"remote", remote_send, remote_cancel};
+
+struct back *back_remote_new(struct lane *lane, struct server *server, struct lane *home, bool stream)
+{
+	struct back_remote *r = mem_zalloc(sizeof(*r));
+
+	if (!r)
+		return NULL;
+	r->magic = REMOTE_MAGIC;
+	r->base.ops = &back_remote_ops;
+	r->base.server = server_ref(server);
+	r->lane = lane;
+	r->home = home;
+	r->stream = stream;
+	return &r->base;
+}
+
+void back_remote_close(struct back *b)
+{
+	struct back_remote *r = container_of(b, struct back_remote, base);
+
+	MAGIC_CHECK(r, REMOTE_MAGIC);
+	while (r->map.first) {
+		struct query *q = r->map.first;
+
+		query_map_del(&r->map, q);
+		query_lost(q, REASON_CONNECTION_LOST);
+	}
+	query_map_free(&r->map);
+	server_free(&r->base.server);
+	r->magic = 0;
+	mem_free(r);
+}
