@@ -6,27 +6,7 @@
 #ifndef SHREWD_BIND_H
 #define SHREWD_BIND_H
 
-#include "conf.h"
-#include "stat.h"
-#include "text.h"
-
-/* What running code can ask of the daemon.  All may be called with the Lua lock held, on any worker. */
-struct host {
-	void *ctx;
-	bool check_only;                                        /* --check-config: no side effects */
-	bool client;                                            /* -e, -c */
-	bool keep;                                              /* keep the Lua state: there is a console */
-	const char *version;                                    /* what showVersion() prints; may be NULL */
-	struct conf *(*current)(void *ctx);                     /* a reference to the running one; NULL at start */
-	int (*publish)(void *ctx, struct conf *, const char **error_r); /* takes over the frozen |conf| */
-	void (*rings)(void *ctx, struct rings *);               /* valid until the process ends */
-	size_t (*counters)(void *ctx, const struct counters *const **of_r); /* of all workers; returns how many */
-	uint64_t (*started_ms)(void *ctx);
-	uint64_t (*now_ms)(void *ctx);
-	void (*show_binds)(void *ctx, struct text *);
-	void (*show_tcp)(void *ctx, struct text *);
-	void (*shutdown)(void *ctx);
-};
+#include "host.h"
 
 /* bind_load runs the file |path| (or |text| when it is not NULL) in a fresh state and returns the configuration,
  * not frozen; NULL with a sentence that names file and line.  |host| must outlive it.  When nothing in it needs
@@ -43,7 +23,9 @@ void bind_exit(struct conf *) NONNULL; /* addExitCallback() functions */
 bool bind_health_question(const struct server *, struct name *, unsigned *qtype, unsigned *qclass) NONNULL;
 bool bind_health_validate(const struct server *, const uint8_t *msg, size_t len, bool *ok_r) NONNULL;
 void bind_server_changed(struct conf *, const struct server *, bool up) NONNULL; /* addServerStateChangeCallback */
-/* bind_features prints names of what is compiled in, as --version does. */
+/* The language as daemon/ sees it. */
+extern const struct language bind_language;
+/* bind_words calls |fn| for every word of the language, in no order; |doc| NULL: absent or without documentation. */
 void bind_words(void (*fn)(void *, const char *word, const char *spec, const char *doc, const char *example), void *);
 
 #endif

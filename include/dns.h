@@ -78,6 +78,8 @@ static inline uint16_t dns_flags(const uint8_t *m) { return get16(m + 2); }
 static inline void dns_set_flags(uint8_t *m, unsigned f) { put16(m + 2, f); }
 static inline uint16_t dns_count(const uint8_t *m, enum section s) { return get16(m + 4 + 2 * s); }
 static inline void dns_set_count(uint8_t *m, enum section s, unsigned n) { put16(m + 4 + 2 * s, n); }
+/* dns_bare: no records after the question, so no OPT either. */
+static inline bool dns_bare(const uint8_t *m) { return (get16(m + 6) | get32(m + 8)) == 0; }
 static inline unsigned dns_rcode(const uint8_t *m) { return m[3] & DNS_RCODE; }
 static inline unsigned dns_opcode(const uint8_t *m) { return m[2] >> 3 & 15; }
 

@@ -66,7 +66,7 @@ struct mailbox {
 int mailbox_init(struct mailbox *, struct loop *, void *owner) WUNUSED NONNULL;
 void mailbox_done(struct mailbox *) NONNULL;
 /* mailbox_post: 0, or -EAGAIN when |cap| letters wait (0: no cap).  Any thread. */
-int mailbox_post(struct mailbox *, struct letter *, unsigned cap) WUNUSED NONNULL;
+int mailbox_post(struct mailbox *, struct letter *, unsigned cap) NONNULL;
 
 /* ---- socket.c: sockets with options; all return a descriptor or -errno ---- */
 struct sock_opts {

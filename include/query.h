@@ -25,6 +25,7 @@ struct query {
 	bool waiting;     /* |back| has it */
 	bool nobody;      /* nobody waits for the answer: a refresh of the cache, or an orphan */
 	bool over_stream; /* sent to the backend over a stream */
+	bool ask_has_opt; /* the query as sent has an OPT */
 	bool added_opt, added_ecs, had_ecs; /* what we put into the query and take out of the reply */
 	bool has_key;     /* |key| is set */
 	bool miss_done;   /* cache looked at and missed */

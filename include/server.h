@@ -53,7 +53,8 @@ struct server {
 	_Atomic uint32_t refs;
 	struct server_conf conf;
 	struct addr addr;      /* family 0 while the name is not resolved; see server_set_addr() */
-	bool is_name;          /* conf.address is a host name */
+	bool is_name;          /* conf.address is a host name: read |addr| by server_addr() */
+	_Atomic uint32_t addr_busy; /* of such a server: somebody reads or writes |addr| */
 	uint8_t uuid[16];
 	char id[37];
 	uint32_t index;        /* small number, unique among live servers: workers index their backs by it */
@@ -91,6 +92,12 @@ struct server *server_now(struct server *) NONNULL;
 /* server_set_addr: worker 0; new address of a host name.  Port 0 keeps the configured one (addr.port, which is set
  * from the start; conf.address is always "host:port"). */
 void server_set_addr(struct server *, const struct addr *) NONNULL;
+const struct addr *server_addr_slow(const struct server *, struct addr *buf) NONNULL;
+/* server_addr: the address now; that of a host name may change while running and is copied to |buf|.  Any thread. */
+static inline const struct addr *server_addr(const struct server *s, struct addr *buf)
+{
+	return s->is_name ? server_addr_slow(s, buf) : &s->addr;
+}
 int server_set_weight(struct server *, uint32_t) WUNUSED NONNULL; /* 0, -EINVAL (weight 0) or -ENOMEM; one caller at a time */
 void server_set_qps(struct server *, double) NONNULL;
 static inline bool server_up(const struct server *s)

@@ -3,9 +3,9 @@
 #define SHREWD_WORKER_H
 
 #include "back.h"
-#include "bind.h"
 #include "conf.h"
 #include "front.h"
+#include "host.h"
 #include "lane.h"
 
 /* ---- options.c: the command line (inventory 2.33) ---- */
@@ -43,9 +43,9 @@ bool layout_small(const struct layout *) NONNULL; /* small batches, for little m
 /* ---- daemon.c: the process ---- */
 struct daemon;
 /* daemon_new makes workers and opens every socket of |conf| (frozen; taken over). NULL with |*error_r|. */
-struct daemon *daemon_new(const struct options *, const char *config, const char **error_r) WUNUSED;
+struct daemon *daemon_new(const struct options *, const char *config, const struct language *, const char **error_r) WUNUSED;
 /* daemon_check reads the configuration only; 0 or -EINVAL. */
-int daemon_check(const struct options *, const char *config, const char **error_r) WUNUSED;
+int daemon_check(const struct options *, const char *config, const struct language *, const char **error_r) WUNUSED;
 /* daemon_run runs until it is told to stop; the calling thread is worker 0. */
 int daemon_run(struct daemon *) WUNUSED NONNULL;
 void daemon_free(struct daemon **) NONNULL;

@@ -1,5 +1,6 @@
 /* main.c: what the user asked for, then start, run, end. */
 #include "worker.h"
+#include "bind.h"
 #include "log.h"
 #include <stdio.h>
 #include <unistd.h>
@@ -24,7 +25,7 @@ static int check(const struct options *o, const char *config)
 {
 	const char *error = "";
 
-	if (daemon_check(o, config, &error) < 0)
+	if (daemon_check(o, config, &bind_language, &error) < 0)
 		return fail(error);
 	if (o->plain_log)
 		printf("Configuration '%s' OK!\n", config);
@@ -58,7 +59,7 @@ int main(int argc, char **argv)
 		return check(&o, config ? config : "");
 	if (!o.config && config)
 		log_info(SETUP, "reading %s", config);
-	d = daemon_new(&o, config, &error);
+	d = daemon_new(&o, config, &bind_language, &error);
 	if (!d)
 		return fail(error);
 	err = daemon_run(d);

@@ -26,7 +26,6 @@ struct parcel { /* both ways */
 	struct letter letter;
 	struct errand errand;
 	uint8_t reason; /* back: enum reason, REASON_NONE with a message */
-	bool more;      /* back: part of a transfer, others follow */
 	uint32_t len;
 	uint8_t msg[];
 };
@@ -40,7 +39,6 @@ static struct parcel *parcel_new(const struct errand *e, const uint8_t *msg, siz
 	p->errand = *e;
 	p->errand.server = server_ref(e->server);
 	p->reason = REASON_NONE;
-	p->more = false;
 	p->len = (uint32_t)len;
 	memcpy(p->msg, msg, len);
 	return p;
@@ -78,7 +76,7 @@ static void came_back(struct letter *l, void *owner)
 }
 
 /* ---- at home ---- */
-static void send_back(const struct errand *e, const uint8_t *msg, size_t len, enum reason why, bool more)
+static void send_back(const struct errand *e, const uint8_t *msg, size_t len, enum reason why)
 {
 	struct parcel *p = parcel_new(e, msg, len);
 
@@ -86,7 +84,6 @@ static void send_back(const struct errand *e, const uint8_t *msg, size_t len, en
 		return; /* the query's own deadline ends it */
 	p->letter.open = came_back;
 	p->reason = (uint8_t)why;
-	p->more = more;
 	if (mailbox_post(&e->from->mailbox, &p->letter, LETTERS_MAX) < 0)
 		parcel_free(p);
 }
@@ -99,20 +96,20 @@ static void errand_free(struct errand *e)
 
 static void errand_answer(struct client *c, const uint8_t *msg, size_t len)
 {
-	send_back(c->conn, msg, len, REASON_NONE, false);
+	send_back(c->conn, msg, len, REASON_NONE);
 	errand_free(c->conn);
 }
 
 static void errand_part(struct client *c, const uint8_t *msg, size_t len)
 {
-	send_back(c->conn, msg, len, REASON_NONE, true);
+	send_back(c->conn, msg, len, REASON_NONE);
 }
 
 static void errand_drop(struct client *c, enum reason why)
 {
 	static const uint8_t nothing[1];
 
-	send_back(c->conn, nothing, 0, why, false);
+	send_back(c->conn, nothing, 0, why);
 	errand_free(c->conn);
 }
 

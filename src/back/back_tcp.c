@@ -276,6 +276,8 @@ static struct up *up_new(struct back_tcp *t, int *err_r)
 	struct sock_opts o;
 	struct addr source;
 	char interface[32];
+	struct addr buf;
+	const struct addr *to = server_addr(s, &buf);
 	unsigned max = s->conf.max_connections;
 	int fd;
 
@@ -284,14 +286,14 @@ static struct up *up_new(struct back_tcp *t, int *err_r)
 		atomic_fetch_add_explicit(&s->tcp_too_many, 1, memory_order_relaxed);
 		return NULL;
 	}
-	if (s->addr.family == 0)
+	if (to->family == 0)
 		return NULL;
 	u = mem_zalloc(sizeof(*u));
 	*err_r = -ENOMEM;
 	if (!u)
 		return NULL;
 	back_sock_opts(s, &o, &source, interface);
-	fd = sock_connect(&s->addr, &o);
+	fd = sock_connect(to, &o);
 	*err_r = fd;
 	if (fd < 0) {
 		log_limited(&t->lane->log_connect, loop_ms(&t->lane->loop), LOG_WARN_, TAG_BACK,

@@ -96,13 +96,15 @@ static int open_one(struct back_udp *u, struct udp_sock *s)
 	struct addr source;
 	struct sockaddr_storage ss;
 	char interface[32];
-	socklen_t len = addr_to_sockaddr(&u->base.server->addr, &ss);
+	struct addr buf;
+	const struct addr *to = server_addr(u->base.server, &buf);
+	socklen_t len = addr_to_sockaddr(to, &ss);
 	int fd, err;
 
-	if (u->base.server->addr.family == 0)
+	if (to->family == 0)
 		return -EADDRNOTAVAIL; /* the host name is not resolved yet */
 	back_sock_opts(u->base.server, &o, &source, interface);
-	fd = sock_udp(u->base.server->addr.family, &o);
+	fd = sock_udp(to->family, &o);
 	if (fd < 0)
 		return fd;
 	if (connect(fd, (struct sockaddr *)&ss, len) < 0) {

@@ -65,9 +65,10 @@ static void finish(struct probe *p, bool ok, const char *why)
 	changed = health_result(s, ok, now_of(p));
 	if (changed) {
 		char text[ADDR_TEXT];
+		struct addr buf;
 		bool up = server_up(s);
 
-		log_warn(HEALTH, "backend %s (%s) is %s", server_name(s), addr_print(&s->addr, true, text),
+		log_warn(HEALTH, "backend %s (%s) is %s", server_name(s), addr_print(server_addr(s, &buf), true, text),
 			up ? "up" : "down");
 		p->all->hooks.changed(p->all->hooks.ctx, s, up);
 	}
@@ -116,6 +117,21 @@ static void heard_stream(struct probe *p, const uint8_t *bytes, size_t n)
 		heard(p, msg, len);
 }
 
+/* send_query: a backend that wants PROXY headers gets one that says: from me, for nobody else. */
+static int send_query(const struct probe *p)
+{
+	const struct proxy self = {.local = true};
+	uint8_t out[PROXY_HEADER + 2 + QUERY_MAX];
+	size_t frame = p->stream ? 0 : 2;
+	ssize_t n = p->server->conf.use_proxy ? proxy_build(&self, out, sizeof(out)) : 0, sent;
+
+	must(n >= 0);
+	memcpy(out + n, p->query + frame, p->len + 2u - frame);
+	n += p->len + 2 - (ssize_t)frame;
+	sent = send(p->fd, out, (size_t)n, MSG_NOSIGNAL);
+	return sent == n ? 0 : sent < 0 ? -errno : -EPIPE;
+}
+
 static void probe_ready(struct io *io, short what)
 {
 	struct probe *p = container_of(io, struct probe, io);
@@ -126,8 +142,8 @@ static void probe_ready(struct io *io, short what)
 	MAGIC_CHECK(p, PROBE_MAGIC);
 	if (what & IO_WRITE) {
 		err = sock_error(p->fd);
-		if (err == 0 && send(p->fd, p->query, p->len + 2u, MSG_NOSIGNAL) != p->len + 2)
-			err = -errno;
+		if (err == 0)
+			err = send_query(p);
 		if (err == 0)
 			err = io_want(&p->io, IO_READ);
 		if (err < 0)
@@ -174,21 +190,23 @@ static int open_probe(struct probe *p)
 	struct sock_opts o;
 	struct addr source;
 	struct sockaddr_storage ss;
-	socklen_t len = addr_to_sockaddr(&s->addr, &ss);
+	struct addr buf;
+	const struct addr *to = server_addr(s, &buf);
+	socklen_t len = addr_to_sockaddr(to, &ss);
 	char interface[32];
+	int err;
 
-	if (s->addr.family == 0)
+	if (to->family == 0)
 		return -EADDRNOTAVAIL;
 	back_sock_opts(s, &o, &source, interface);
 	o.fast_open = false;
 	p->stream = s->conf.check_tcp || s->conf.tcp_only;
 	if (p->stream) {
-		p->fd = sock_connect(&s->addr, &o);
+		p->fd = sock_connect(to, &o);
 	} else {
-		p->fd = sock_udp(s->addr.family, &o);
+		p->fd = sock_udp(to->family, &o);
 		if (p->fd >= 0 && connect(p->fd, (struct sockaddr *)&ss, len) < 0) {
-			int err = -errno;
-
+			err = -errno;
 			close(p->fd);
 			p->fd = -1;
 			return err;
@@ -197,8 +215,9 @@ static int open_probe(struct probe *p)
 	if (p->fd < 0)
 		return p->fd;
 	io_init(&p->io, &p->all->lane->loop, p->fd, probe_ready);
-	if (!p->stream && send(p->fd, p->query + 2, p->len, 0) < 0)
-		return -errno;
+	err = p->stream ? 0 : send_query(p);
+	if (err < 0)
+		return err;
 	return io_want(&p->io, p->stream ? IO_WRITE : IO_READ);
 }
 
@@ -212,7 +231,7 @@ static void look(struct wheel_node *node, uint64_t now_ms)
 		return;
 	}
 	p->timer.fire = too_late;
-	wheel_arm(&p->all->lane->loop.wheel, &p->timer, now_ms + p->server->conf.check_timeout_ms);
+	wheel_arm(&p->all->lane->loop.wheel, &p->timer, now_ms + health_params(p->server).check_timeout_ms);
 	err = write_query(p);
 	if (err == 0)
 		err = open_probe(p);

@@ -94,7 +94,7 @@ static inline uint64_t load_le32(const uint8_t *p)
 static uint64_t hash_fast(const uint8_t key[16], const void *data, size_t len)
 {
 	const uint8_t *p = data;
-	uint64_t k0 = load_le64(key) | 1, k1 = load_le64(key + 8);
+	uint64_t k0 = load_le64(key) | 1, k1 = load_le64(key + 8) ^ UINT64_C(0x8ebc6af09c88c6e3);
 	uint64_t state = k0 ^ (uint64_t)len * UINT64_C(0x9e3779b97f4a7c15), a = 0, b = 0;
 
 	for (; len > 16; len -= 16, p += 16)

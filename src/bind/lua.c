@@ -490,3 +490,12 @@ void bind_words(void (*fn)(void *, const char *word, const char *spec, const cha
 	lua_each_setting(fn, ctx);
 	lua_each_row(fn, ctx);
 }
+
+const struct language bind_language = {
+	.load = bind_load,
+	.maintenance = bind_maintenance,
+	.exit = bind_exit,
+	.health_question = bind_health_question,
+	.health_validate = bind_health_validate,
+	.server_changed = bind_server_changed,
+};

@@ -86,14 +86,16 @@ static int make_workers(struct daemon *d, const struct conf *c, const char **err
 /* ---- health checks call back here ---- */
 static bool ask_question(void *ctx, const struct server *s, struct name *name, unsigned *qtype, unsigned *qclass)
 {
-	(void)ctx;
-	return bind_health_question(s, name, qtype, qclass);
+	struct daemon *d = ctx;
+
+	return d->language->health_question(s, name, qtype, qclass);
 }
 
 static bool validate(void *ctx, const struct server *s, const uint8_t *msg, size_t len, bool *ok_r)
 {
-	(void)ctx;
-	return bind_health_validate(s, msg, len, ok_r);
+	struct daemon *d = ctx;
+
+	return d->language->health_validate(s, msg, len, ok_r);
 }
 
 static void changed(void *ctx, struct server *s, bool up)
@@ -102,8 +104,9 @@ static void changed(void *ctx, struct server *s, bool up)
 	struct conf *c = d->host.current(d);
 
 	if (up && s->conf.reconnect_on_up)
-		back_reconnect(&d->workers[0].lane, s);
-	bind_server_changed(c, s, up);
+		for (unsigned i = 0; i < d->nworkers; i++)
+			(void)post_reconnect(&d->workers[i], s);
+	d->language->server_changed(c, s, up);
 	conf_free(&c);
 }
 
@@ -133,7 +136,7 @@ static void signal_ready(struct io *io, short what)
 }
 
 /* ---- start ---- */
-static struct daemon *daemon_alloc(const struct options *o, const char *config)
+static struct daemon *daemon_alloc(const struct options *o, const char *config, const struct language *language)
 {
 	struct daemon *d = mem_zalloc(sizeof(*d));
 
@@ -142,6 +145,7 @@ static struct daemon *daemon_alloc(const struct options *o, const char *config)
 	d->magic = DAEMON_MAGIC;
 	d->options = o;
 	d->config = config;
+	d->language = language;
 	d->signal_fd = -1;
 	d->started_ms = monotonic_ms();
 	pthread_mutex_init(&d->admin, NULL);
@@ -153,9 +157,9 @@ static struct daemon *daemon_alloc(const struct options *o, const char *config)
 	return d;
 }
 
-int daemon_check(const struct options *o, const char *config, const char **error_r)
+int daemon_check(const struct options *o, const char *config, const struct language *language, const char **error_r)
 {
-	struct daemon *d = daemon_alloc(o, config);
+	struct daemon *d = daemon_alloc(o, config, language);
 	struct conf *c;
 	int err;
 
@@ -195,9 +199,10 @@ static int start_control(struct daemon *d, const char **error_r)
 	return 0;
 }
 
-struct daemon *daemon_new(const struct options *o, const char *config, const char **error_r)
+struct daemon *daemon_new(const struct options *o, const char *config, const struct language *language,
+	const char **error_r)
 {
-	struct daemon *d = daemon_alloc(o, config);
+	struct daemon *d = daemon_alloc(o, config, language);
 	struct conf *c;
 
 	if (!d) {
@@ -258,7 +263,7 @@ int daemon_run(struct daemon *d)
 		if (d->workers[i].started)
 			pthread_join(d->workers[i].thread, NULL);
 	if (d->conf)
-		bind_exit(d->conf);
+		d->language->exit(d->conf);
 	return err;
 }
 
@@ -271,6 +276,7 @@ void daemon_free(struct daemon **p)
 		return;
 	if (d->reloader_started)
 		pthread_join(d->reloader, NULL);
+	resolve_stop(d);
 	if (d->probes)
 		probes_free(&d->probes);
 	if (d->signal_fd >= 0) {

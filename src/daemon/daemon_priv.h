@@ -21,6 +21,7 @@ struct daemon {
 	uint32_t magic;
 	const struct options *options;
 	const char *config;
+	const struct language *language;
 	const struct layout *layout;
 	struct host host;
 	struct clients *clients;
@@ -39,6 +40,7 @@ struct daemon {
 	uint64_t clean_ms, sweep_ms; /* last cache cleaning */
 	_Atomic bool reloading, reload_again, stop;
 	bool serving;                /* fronts read */
+	struct resolver *resolver;   /* resolve.c */
 	pthread_t reloader;
 	bool reloader_started;
 	/* views for bind/ */
@@ -63,7 +65,12 @@ void listen_show(const struct daemon *, struct text *);
 /* post.c */
 int post_conf(struct worker *, struct conf *); /* takes over the reference */
 int post_front(struct worker *, struct listener *, int fd); /* fd -1: stop it */
+int post_reconnect(struct worker *, struct server *);
+void post_sweep(struct worker *);
 int post_stop(struct worker *);
+/* resolve.c: backends given by host name */
+void resolve_stop(struct daemon *);
+void resolve_tick(struct daemon *, const struct conf *, uint64_t now_ms);
 /* reload.c */
 struct conf *daemon_load(struct daemon *, const char **error_r); /* file and command line, not frozen */
 int daemon_install(struct daemon *, struct conf *, const char **error_r); /* frozen; taken over; publishes it */

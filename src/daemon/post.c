@@ -74,6 +74,52 @@ int post_front(struct worker *w, struct listener *listener, int fd)
 	return mailbox_post(&w->lane.mailbox, &f->letter, 0);
 }
 
+/* ---- a backend: new sockets, because it came back up or has another address ---- */
+struct server_letter {
+	struct letter letter;
+	struct server *server;
+};
+
+static void reconnect_open(struct letter *l, void *owner)
+{
+	struct server_letter *s = container_of(l, struct server_letter, letter);
+
+	back_reconnect(owner, s->server);
+	server_free(&s->server);
+	mem_free(s);
+}
+
+int post_reconnect(struct worker *w, struct server *server)
+{
+	struct server_letter *s = mem_alloc(sizeof(*s));
+
+	if (!s)
+		return -ENOMEM;
+	s->letter.open = reconnect_open;
+	s->server = server_ref(server);
+	return mailbox_post(&w->lane.mailbox, &s->letter, 0);
+}
+
+/* ---- tidying: ways to backends that are no longer configured ---- */
+static void sweep_open(struct letter *l, void *owner)
+{
+	struct lane *lane = owner;
+
+	mem_free(l);
+	back_sweep(lane, core_conf(&lane->core));
+}
+
+void post_sweep(struct worker *w)
+{
+	struct letter *l = mem_alloc(sizeof(*l));
+
+	if (!l)
+		return; /* next time */
+	l->open = sweep_open;
+	if (mailbox_post(&w->lane.mailbox, l, 0) < 0)
+		mem_free(l);
+}
+
 /* ---- the end: accept nothing, let what is under way finish, then leave the loop ---- */
 static void drained(struct wheel_node *node, uint64_t now_ms)
 {

@@ -3,11 +3,12 @@
  * A reload runs on a thread of its own, so that no query waits for a large file; only the finished configuration is
  * handed to the workers. */
 #include "daemon_priv.h"
+#include "registry.h"
 #include <time.h>
 
 struct conf *daemon_load(struct daemon *d, const char **error_r)
 {
-	struct conf *c = d->config ? bind_load(d->config, NULL, &d->host, error_r) : conf_new(error_r);
+	struct conf *c = d->config ? d->language->load(d->config, NULL, &d->host, error_r) : conf_new(error_r);
 
 	if (c && options_apply(d->options, c, error_r) < 0)
 		conf_free(&c);
@@ -185,6 +186,7 @@ static void host_shutdown(void *ctx)
 void daemon_host(struct daemon *d)
 {
 	d->host.ctx = d;
+	d->host.version = registry_version;
 	d->host.current = host_current;
 	d->host.publish = host_publish;
 	d->host.rings = host_rings;

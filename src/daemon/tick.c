@@ -33,9 +33,10 @@ static void tick(struct wheel_node *node, uint64_t now_ms)
 	struct conf *c = d->host.current(d);
 
 	wheel_arm(&lane->loop.wheel, node, now_ms + TICK_MS);
-	bind_maintenance(c);
+	d->language->maintenance(c);
 	for (size_t i = 0; i < c->nservers; i++)
 		server_rates(c->servers[i], now_ms);
+	resolve_tick(d, c, now_ms);
 	if (now_ms - d->clean_ms >= 1000ull * c->set.cache_clean_s) {
 		d->clean_ms = now_ms;
 		clean_caches(c, now_ms);
@@ -43,6 +44,8 @@ static void tick(struct wheel_node *node, uint64_t now_ms)
 	if (now_ms - d->sweep_ms >= SWEEP_MS) {
 		d->sweep_ms = now_ms;
 		clients_clean(d->clients, now_ms);
+		for (unsigned i = 0; i < d->nworkers; i++)
+			post_sweep(&d->workers[i]);
 	}
 	conf_free(&c);
 }

@@ -69,13 +69,8 @@ int edns_scan(struct edns *e, size_t *end_r, const uint8_t *msg, size_t len)
 
 int edns_find(struct edns *e, const uint8_t *msg, size_t len)
 {
-	static const uint8_t none[6];
 	size_t end;
 
-	if (len >= DNS_HEADER && memcmp(msg + 6, none, sizeof(none)) == 0) {
-		memset(e, 0, sizeof(*e)); /* no records at all */
-		return 0;
-	}
 	return edns_scan(e, &end, msg, len);
 }
 

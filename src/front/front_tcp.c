@@ -2,31 +2,12 @@
  *
  * A connection owns memory only while bytes of it are under way: reads go to the lane's scratch place, a rest of a
  * message and unsent answers are kept in buffers that go when they are empty. */
-#include "front.h"
+#include "conn.h"
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { CONN_MAGIC = 0x636f6e6e, IN_FLIGHT = 100, OUT_MAX = 256 << 10, ACCEPT_ROUND = 64, ACCEPT_REST_MS = 250 };
+enum { IN_FLIGHT = 100, OUT_MAX = 256 << 10 };
 
-struct conn {
-	uint32_t magic;
-	bool eof;        /* the client sends no more */
-	bool dirty;      /* on lane->dirty */
-	bool blocked;    /* the kernel takes no more bytes for now */
-	bool proxied;    /* the PROXY header was read, or none is expected */
-	bool inner;
-	uint8_t dead;    /* enum reason: close at the end of the turn */
-	struct io io;
-	struct lane *lane;
-	struct front *front;
-	struct addr remote, local, peer;
-	struct bytes in, out;
-	struct client *waiting; /* queries in flight */
-	unsigned pending, queries, reads;
-	struct wheel_node timer;
-	uint64_t born_ms, last_ms, message_ms, blocked_ms; /* message_ms: since when a message is incomplete, 0 none */
-	struct conn *idle_next, *idle_prev, *dirty_next;
-};
 _Static_assert(sizeof(struct conn) <= 560, "an idle TCP client is small");
 
 static const struct settings *settings(const struct conn *c)
@@ -95,7 +76,7 @@ static void count_close(struct conn *c, enum reason why)
 		atomic_fetch_add_explicit(&l->died_sending, 1, memory_order_relaxed);
 }
 
-static void conn_free(struct conn *c, enum reason why)
+void conn_free(struct conn *c, enum reason why)
 {
 	struct lane *lane = c->lane;
 
@@ -454,61 +435,8 @@ static void conn_ready(struct io *io, short what)
 	make_dirty(c);
 }
 
-/* ---- accepting ---- */
-static void tell(struct front *f)
-{
-	atomic_fetch_add_explicit(&f->listener->queries, f->queries, memory_order_relaxed);
-	atomic_fetch_add_explicit(&f->listener->responses, f->responses, memory_order_relaxed);
-	f->queries = f->responses = 0;
-}
-
-static void rest_over(struct wheel_node *node, uint64_t now_ms)
-{
-	struct front *f = container_of(node, struct front, pause);
-
-	(void)now_ms;
-	if (!f->stopped && io_want(&f->io, IO_READ) < 0)
-		wheel_arm(&f->lane->loop.wheel, node, now_ms + ACCEPT_REST_MS);
-}
-
-/* no_fd: descriptors are out: the connection that was silent longest goes; without one accepting rests. */
-static bool no_fd(struct front *f, int err)
-{
-	struct lane *lane = f->lane;
-	struct conn *oldest = lane->idle_first;
-
-	stat_reason(&lane->counters, REASON_CONN_NO_FD);
-	log_limited(&lane->log_accept, loop_ms(&lane->loop), LOG_WARN_, TAG_FRONT, "accept: %s", strerror(err));
-	if (oldest && oldest->pending == 0 && !oldest->dirty && oldest->last_ms + 100 < loop_ms(&lane->loop)) {
-		conn_free(oldest, REASON_CONN_EVICTED);
-		return true;
-	}
-	io_stop(&f->io);
-	wheel_arm(&lane->loop.wheel, &f->pause, loop_ms(&lane->loop) + ACCEPT_REST_MS);
-	return false;
-}
-
-/* admit decides whether a new connection may stay. */
-static enum reason admit(struct front *f, const struct addr *peer)
-{
-	const struct conf *conf = core_conf(&f->lane->core);
-	struct listener *l = f->listener;
-	bool proxy = l->conf.enable_proxy && netset_size(conf->proxy_acl) && netset_match(conf->proxy_acl, peer);
-
-	if (!proxy && !netset_match(conf->acl, peer))
-		return REASON_CONN_ACL;
-	if (l->conf.max_connections && l->conns >= l->conf.max_connections) {
-		struct conn *oldest = f->lane->idle_first;
-
-		if (!oldest || oldest->front->listener != l || oldest->pending || oldest->dirty ||
-			oldest->last_ms + 100 >= loop_ms(&f->lane->loop))
-			return REASON_CONN_PER_FRONTEND;
-		conn_free(oldest, REASON_CONN_EVICTED);
-	}
-	return clients_enter(f->lane->clients, &conf->set, peer, loop_ms(&f->lane->loop));
-}
-
-static struct conn *conn_new(struct front *f, int fd, const struct addr *peer)
+/* ---- birth ---- */
+struct conn *conn_new(struct front *f, int fd, const struct addr *peer)
 {
 	struct conn *c = mem_zalloc(sizeof(*c));
 	const struct conf *conf = core_conf(&f->lane->core);
@@ -542,72 +470,3 @@ static struct conn *conn_new(struct front *f, int fd, const struct addr *peer)
 		atomic_store_explicit(&l->conns_max, now, memory_order_relaxed);
 	return c;
 }
-
-static void accept_ready(struct io *io, short what)
-{
-	struct front *f = container_of(io, struct front, io);
-
-	(void)what;
-	tell(f);
-	for (unsigned i = 0; i < ACCEPT_ROUND; i++) {
-		struct sockaddr_storage ss;
-		socklen_t len = sizeof(ss);
-		int fd = accept4(f->fd, (struct sockaddr *)&ss, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
-		struct addr peer;
-		enum reason why;
-
-		if (fd < 0) {
-			if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-				if (no_fd(f, errno))
-					continue;
-				return;
-			}
-			if (errno == EAGAIN)
-				return;
-			continue; /* this one is gone; the next may be fine */
-		}
-		addr_from_sockaddr(&peer, (struct sockaddr *)&ss);
-		why = admit(f, &peer);
-		if (why == REASON_NONE && !conn_new(f, fd, &peer)) {
-			clients_leave(f->lane->clients, &core_conf(&f->lane->core)->set, &peer);
-			why = REASON_CONN_OUT_OF_MEMORY;
-		}
-		if (why == REASON_NONE)
-			continue;
-		stat_reason(&f->lane->counters, why);
-		close(fd);
-	}
-}
-
-static int tcp_open(struct listener *l, const char **error_r)
-{
-	struct sock_opts o = {
-		.interface = l->conf.interface,
-		.reuse_port = l->share_port || l->conf.reuse_port,
-		.backlog = l->conf.listen_queue,
-		.fast_open_queue = l->conf.fast_open,
-	};
-	int fd = sock_listen(&l->conf.addr, &o);
-
-	if (fd < 0)
-		*error_r = strerror(-fd);
-	return fd;
-}
-
-static int tcp_start(struct front *f)
-{
-	f->pause.fire = rest_over;
-	io_init(&f->io, &f->lane->loop, f->fd, accept_ready);
-	return io_want(&f->io, IO_READ);
-}
-
-static void tcp_stop(struct front *f)
-{
-	wheel_disarm(&f->lane->loop.wheel, &f->pause);
-	io_stop(&f->io);
-	tell(f);
-	close(f->fd);
-	f->fd = -1;
-}
-
-const struct front_ops front_tcp = {"TCP", PROTO_TCP, false, tcp_open, tcp_start, tcp_stop};

@@ -78,7 +78,7 @@ static enum step step_admit(struct query *q)
 		dns_set_count(dq->msg, SECTION_QUESTION, 1);
 		return query_answer_rcode(q, RCODE_FORMERR);
 	}
-	if (edns_find(&dq->ask_edns, dq->msg, dq->len) < 0)
+	if (!dns_bare(dq->msg) && edns_find(&dq->ask_edns, dq->msg, dq->len) < 0)
 		return end_drop(q, REASON_QUERY_MALFORMED);
 	dq->edns = dq->ask_edns;
 	dq->edns_known = true;
@@ -364,33 +364,6 @@ static enum step step_choose(struct query *q)
 	return S_FORWARD;
 }
 
-int query_send(struct query *p, struct server *server)
-{
-	struct core *core = p->core;
-	struct back *back = core->edge->back(core, server, p->over_stream);
-	uint64_t wait_ms;
-	int err;
-
-	p->dq.msg = NULL; /* the message is |ask| now */
-	p->back = back;
-	p->sent_us = core->now_us;
-	p->tries++;
-	err = back ? back->ops->send(back, p) : -ENOMEM;
-	if (err < 0)
-		return err;
-	p->waiting = true;
-	if (!p->relay) {
-		atomic_fetch_add_explicit(&server->queries, 1, memory_order_relaxed);
-		atomic_fetch_add_explicit(&server->outstanding, 1, memory_order_relaxed);
-	}
-	if (p->over_stream)
-		wait_ms = (uint64_t)server->conf.recv_timeout_s * 1000;
-	else
-		wait_ms = 1000ull * (server->conf.udp_timeout_s ? server->conf.udp_timeout_s : settings(p)->udp_timeout_s);
-	query_wait_at(p, core->now_ms + wait_ms, query_timeout);
-	return 0;
-}
-
 /* forward parks the query and hands it to the backend's way out. */
 static enum step step_forward(struct query *q)
 {
@@ -403,6 +376,7 @@ static enum step step_forward(struct query *q)
 		stat_reason(core->counters, REASON_TOO_MANY_WAITING);
 		return q->client.stream ? query_answer_rcode(q, RCODE_SERVFAIL) : end_drop(q, REASON_OUT_OF_MEMORY);
 	}
+	p->ask_has_opt = dq_edns(&q->dq)->present;
 	p->xfr = is_xfr(p) && p->client.stream;
 	p->over_stream = server->conf.tcp_only || (p->client.stream && p->client.proto != PROTO_DOH) || p->tc_retried;
 	err = query_send(p, server);
@@ -411,6 +385,34 @@ static enum step step_forward(struct query *q)
 		query_fail(p, err == -EAGAIN ? REASON_IDS_EXHAUSTED : REASON_SEND_ERROR);
 	}
 	return S_WAIT;
+}
+
+/* read_scope: did the backend say that its answer is good for every subnet? (RFC 7871, scope 0) */
+static void read_scope(struct query *q)
+{
+	struct dq *dq = &q->dq;
+	struct netmask source;
+	unsigned scope = 1;
+	size_t at, len;
+
+	if (edns_option(dq_edns(dq), dq->msg, EDNS_ECS, &at, &len) &&
+		ecs_parse(dq->msg + at, len, &source, &scope) < 0)
+		scope = 1;
+	q->scope_zero = q->zero_scope && scope == 0;
+}
+
+/* strip_edns takes away what the client did not ask for: an OPT that we added, or only its subnet. */
+static int strip_edns(struct query *q)
+{
+	struct dq *dq = &q->dq;
+	int err = 0;
+
+	if (!dq->had_edns && (q->ask_has_opt || q->added_opt))
+		err = edns_remove(dq->msg, &dq->len);
+	else if (q->added_ecs && !q->had_ecs)
+		err = edns_remove_option(dq->msg, &dq->len, EDNS_ECS);
+	dq_changed(dq);
+	return err;
 }
 
 /* ---- the reply: the client's id, flags and case come back, what we added goes ---- */
@@ -425,21 +427,11 @@ static enum step step_restore(struct query *q)
 	dq_changed(dq);
 	if (settings(q)->fixup_case && dns_count(dq->msg, SECTION_QUESTION) == 1)
 		memcpy(dq->msg + DNS_HEADER, dq->ask_name, dq->question->len);
-	if (q->added_ecs) {
-		size_t at, len;
-		struct netmask source;
-		unsigned scope = 1;
-
-		if (edns_option(dq_edns(dq), dq->msg, EDNS_ECS, &at, &len) &&
-			ecs_parse(dq->msg + at, len, &source, &scope) < 0)
-			scope = 1;
-		q->scope_zero = q->zero_scope && scope == 0;
-		if (q->added_opt ? edns_remove(dq->msg, &dq->len) < 0
-				 : !q->had_ecs && edns_remove_option(dq->msg, &dq->len, EDNS_ECS) < 0) {
-			query_fail(q, REASON_REPLY_MALFORMED);
-			return S_WAIT;
-		}
-		dq_changed(dq);
+	if (q->added_ecs)
+		read_scope(q);
+	if (strip_edns(q) < 0) {
+		query_fail(q, REASON_REPLY_MALFORMED);
+		return S_WAIT;
 	}
 	if ((flags & DNS_TC) && settings(q)->truncate_tc && msg_truncate(dq->msg, &dq->len) == 0)
 		dq_changed(dq);
@@ -505,6 +497,7 @@ static void count_answer(struct query *q)
 	struct counters *c = core->counters;
 	struct dq *dq = &q->dq;
 	bool forwarded = !q->self && !dq->from_cache;
+	struct addr from;
 	uint64_t us = forwarded ? core->now_us - dq->born_us : 0;
 
 	stat_inc(c, COUNTER_RESPONSES);
@@ -523,7 +516,7 @@ static void count_answer(struct query *q)
 	}
 	stat_latency(c, q->client.proto, us);
 	if (core->reply_ring)
-		ring_put(core->reply_ring, core->wall_ms, &q->client.remote, forwarded ? &dq->backend->addr : NULL,
+		ring_put(core->reply_ring, core->wall_ms, &q->client.remote, forwarded ? server_addr(dq->backend, &from) : NULL,
 			(uint32_t)us, dq->ask_name, dq->question->len, dq->question->qtype, (uint16_t)dq->len,
 			dns_flags(dq->msg), dns_count(dq->msg, SECTION_ANSWER), q->client.proto);
 }
@@ -534,8 +527,9 @@ static int dress(struct query *q)
 	struct dq *dq = &q->dq;
 	int err = 0;
 
-	if (q->self && dq->had_edns && settings(q)->edns_self)
-		err = edns_add(dq->msg, &dq->len, dq->cap, settings(q)->payload_self, dq->ask_edns.flags & EDNS_DO, 0);
+	if (q->self && dq->had_edns && settings(q)->edns_self && !dq_edns(dq)->present)
+		err = edns_add(dq->msg, &dq->len, dq->cap, settings(q)->payload_self, dq->ask_edns.flags & EDNS_DO,
+			dq->ext_rcode);
 	if (err == 0 && dq->max_returned_ttl != UINT32_MAX)
 		err = msg_limit_ttls(dq->msg, dq->len, 0, dq->max_returned_ttl, NULL, 0);
 	for (unsigned i = 0; err == 0 && dq->had_edns && i < dq->edes; i++) {

@@ -1,9 +1,37 @@
-/* query_reply.c: what comes back for a query that waits: its reply, parts of a transfer, a loss, its deadline. */
+/* query_reply.c: a query that waits: how it is sent, and what comes back: its reply, parts of a transfer, a loss, its
+ * deadline. */
 #include "query_priv.h"
 
 static const struct settings *settings(const struct query *q)
 {
 	return &q->hold->conf->set;
+}
+
+int query_send(struct query *p, struct server *server)
+{
+	struct core *core = p->core;
+	struct back *back = core->edge->back(core, server, p->over_stream);
+	uint64_t wait_ms;
+	int err;
+
+	p->dq.msg = NULL; /* the message is |ask| now */
+	p->back = back;
+	p->sent_us = core->now_us;
+	p->tries++;
+	err = back ? back->ops->send(back, p) : -ENOMEM;
+	if (err < 0)
+		return err;
+	p->waiting = true;
+	if (!p->relay) {
+		atomic_fetch_add_explicit(&server->queries, 1, memory_order_relaxed);
+		atomic_fetch_add_explicit(&server->outstanding, 1, memory_order_relaxed);
+	}
+	if (p->over_stream)
+		wait_ms = (uint64_t)server->conf.recv_timeout_s * 1000;
+	else
+		wait_ms = 1000ull * (server->conf.udp_timeout_s ? server->conf.udp_timeout_s : settings(p)->udp_timeout_s);
+	query_wait_at(p, core->now_ms + wait_ms, query_timeout);
+	return 0;
 }
 
 bool query_matches(struct query *q, const uint8_t *msg, size_t len)
@@ -198,6 +226,7 @@ void query_timeout(struct wheel_node *node, uint64_t now_ms)
 	struct query *q = container_of(node, struct query, timer);
 	struct core *core = q->core;
 	struct server *s = q->dq.backend;
+	struct addr from;
 
 	q->back->ops->cancel(q->back, q);
 	stop_waiting(q);
@@ -210,7 +239,7 @@ void query_timeout(struct wheel_node *node, uint64_t now_ms)
 	atomic_fetch_add_explicit(&s->drops, 1, memory_order_relaxed);
 	health_outcome(s, true, false, now_ms);
 	if (core->reply_ring)
-		ring_put(core->reply_ring, core->wall_ms, &q->client.remote, &s->addr, UINT32_MAX, q->dq.ask_name,
+		ring_put(core->reply_ring, core->wall_ms, &q->client.remote, server_addr(s, &from), UINT32_MAX, q->dq.ask_name,
 			q->dq.question->len, q->dq.question->qtype, 0, q->dq.ask_flags, 0, q->client.proto);
 	ask_again(q);
 	q->dq.is_response = true;

@@ -3,6 +3,7 @@
 #include "server_priv.h"
 #include "text.h"
 #include <ctype.h>
+#include <sched.h>
 
 enum { PORT_DNS = 53, INDEX_MAX = 16384, LATENCY_WEIGHT = 128, HOST_MAX = 253 };
 
@@ -296,12 +297,41 @@ struct server *server_now(struct server *s)
 	return s;
 }
 
+static void addr_lock(struct server *s)
+{
+	while (atomic_exchange_explicit(&s->addr_busy, 1, memory_order_acquire))
+		sched_yield();
+}
+
+/* server_mutable: the lock inside a server is no part of its value. */
+static struct server *server_mutable(const struct server *s)
+{
+	union {
+		const struct server *in;
+		struct server *out;
+	} u = {.in = s};
+
+	return u.out;
+}
+
 void server_set_addr(struct server *s, const struct addr *addr)
 {
 	uint16_t port = addr->port != 0 ? addr->port : s->addr.port;
 
+	addr_lock(s);
 	s->addr = *addr;
 	s->addr.port = port;
+	atomic_store_explicit(&s->addr_busy, 0, memory_order_release);
+}
+
+const struct addr *server_addr_slow(const struct server *c, struct addr *buf)
+{
+	struct server *s = server_mutable(c);
+
+	addr_lock(s);
+	*buf = s->addr;
+	atomic_store_explicit(&s->addr_busy, 0, memory_order_release);
+	return buf;
 }
 
 int server_set_weight(struct server *s, uint32_t weight)

@@ -18,7 +18,7 @@ ROOMS = {"base": 0, "dns": 0, "stat": 1, "cache": 1, "server": 1, "rule": 1, "co
          "front": 3, "back": 3, "daemon": 4, "bind": 5, "ctl": 5}
 DOORS = {"registry": 0, "base": 0, "mem": 0, "map": 0, "addr": 0, "hash": 0, "text": 0, "log": 0, "arg": 0, "dns": 0,
          "stat": 1, "cache": 1, "server": 1, "rule": 1, "conf": 1, "net": 1, "query": 2, "edge": 2, "lane": 3,
-         "front": 3, "back": 3, "worker": 4, "bind": 5, "ctl": 5}
+         "front": 3, "back": 3, "host": 4, "worker": 4, "bind": 5, "ctl": 5}
 # Pairs of one level that stay apart.
 LEFT = {"stat", "cache", "server", "rule", "conf"}
 APART = {("front", "back"), ("back", "front"), ("bind", "ctl")} | {(a, "net") for a in LEFT} | {("net", a) for a in LEFT}

@@ -65,7 +65,7 @@ struct asked *world_ask(struct world *w, const struct spec *s, const char *label
 	snprintf(a->label, sizeof(a->label), "%s", label);
 	a->next = w->asked;
 	w->asked = a;
-	if (addr_parse(&c.remote, s->from ? s->from : "192.0.2.1:1234", 1234) < 0 ||
+	if (addr_parse(&c.remote, s->from ? s->from : "10.0.0.1:1234", 1234) < 0 ||
 		addr_parse(&c.local, s->local ? s->local : "127.0.0.1:53", 53) < 0)
 		return NULL;
 	for (unsigned p = 0; s->proto && p < PROTO_COUNT; p++) {

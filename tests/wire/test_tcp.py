@@ -1,13 +1,12 @@
 #!/usr/bin/env python3
 """Clients over TCP, good and bad: pipelining, order, limits, slow readers and writers, floods."""
-import os
 import resource
 import socket
 import struct
 import time
 
 from fake import Fake, Late, by_name
-from harness import (SLOW, TXT, Message, answer_to, closed, equal, frame, free_port, main, query, tcp_ask, tcp_connect,
+from harness import (SLOW, TXT, Message, Skip, answer_to, closed, equal, frame, free_port, main, query, tcp_ask, tcp_connect,
                      tcp_read, test, true, txt_records, udp_ask, until, within)
 
 CONFIG = """
@@ -121,7 +120,8 @@ def lengths(scene):
 @test
 def never_reads(scene):
     """A client that asks and never reads is closed after setTCPSendTimeout; memory stays bounded."""
-    d, port, _ = start(scene, settings="setTCPSendTimeout(1)", script=lambda q, v: answer_to(q, records=txt_records(30000 if v == "tcp" else 400)))
+    d, port, _ = start(scene, settings="setTCPSendTimeout(1)",
+                       script=lambda q, v: answer_to(q, records=txt_records(30000 if v == "tcp" else 400)))
     before = d.rss_kb()
     with socket.socket() as s:
         s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -198,8 +198,10 @@ def per_client(scene):
 
 @test
 def per_frontend(scene):
-    """At the limit the longest idle makes room; when all are busy the new one is refused."""
-    d, port, _ = start(scene, ", {maxConcurrentTCPConnections=4}", "setTCPConnectionsOverloadThreshold(0)\nsetTCPConnectionsOverloadThreshold(100)\nsetTCPRecvTimeout(10)", script=by_name({"slow": slow(1.5)}))
+    """At the limit the longest idle makes room; when all are busy the new one is refused.  One worker: each looks
+    at its own connections only."""
+    d, port, _ = start(scene, ", {maxConcurrentTCPConnections=4}", 
+                       'setWorkerLayout("collapsed")\nsetTCPConnectionsOverloadThreshold(100)\nsetTCPRecvTimeout(10)', script=by_name({"slow": slow(1.5)}))
     busy = [tcp_connect(port) for _ in range(4)]
     for s in busy:
         s.sendall(frame(query("slow.test.")))
@@ -261,7 +263,8 @@ def duration(scene):
 @test
 def rate(scene):
     """setMaxTCPConnectionRatePerClient is an average over the interval."""
-    d, port, _ = start(scene, settings="setMaxTCPConnectionRatePerClient(1)\nsetTCPConnectionRateInterval(1)\nsetBanDurationForExceedingTCPTLSRate(1)")
+    d, port, _ = start(scene, settings="setMaxTCPConnectionRatePerClient(1)\nsetTCPConnectionRateInterval(1)\n"
+                       "setBanDurationForExceedingTCPTLSRate(1)")
     for i in range(60):
         true(tcp_ask_quietly(port), "connection %d of 60 in the first minute", i)
     with tcp_connect(port) as s:
@@ -302,7 +305,6 @@ def many(scene):
     """2000 connections at once, each asks twice."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < 5000:
-        from harness import Skip
         raise Skip("no 5000 file descriptors")
     resource.setrlimit(resource.RLIMIT_NOFILE, (5000, hard))
     d, port, _ = start(scene, settings="setTCPRecvTimeout(20)")

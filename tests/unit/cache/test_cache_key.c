@@ -198,6 +198,20 @@ static void key_ignores_the_id(void **state UNUSED)
 	assert_true(a.key.hash == hash);
 }
 
+static void key_of_a_class(void **state UNUSED)
+{
+	struct cache_options o = options_default(1);
+	static struct asked a;
+	uint64_t hash;
+
+	ask(&a, &o, &(struct ask){.name = "example.org"});
+	hash = a.key.hash;
+	a.msg[a.question.end - 1] = CLASS_CHAOS;
+	assert_int_equal(question_parse(&a.question, a.msg, a.len), 0);
+	assert_int_equal(cache_key_make(&a.key, &o, a.msg, a.len, &a.question, &a.edns, false), 0);
+	assert_true(a.key.hash != hash);
+}
+
 static void key_fields(void **state UNUSED)
 {
 	struct cache_options o = options_default(1);
@@ -286,6 +300,7 @@ int test_cache_key(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(keys),
 		cmocka_unit_test(key_ignores_the_id),
+		cmocka_unit_test(key_of_a_class),
 		cmocka_unit_test(key_fields),
 		cmocka_unit_test(key_of_a_long_message),
 		cmocka_unit_test(key_refusals),

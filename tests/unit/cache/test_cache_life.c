@@ -76,6 +76,9 @@ static void time_passes(void **state UNUSED)
 	life_add(&l, &c.link, c.end_s);
 	assert_ptr_equal(first(&l), &a); /* past its end */
 	life_del(&a.link);
+	life_add(&l, &a.link, 109);
+	assert_ptr_equal(l.over.next, &a.link); /* just ended */
+	life_del(&a.link);
 	assert_ptr_equal(first(&l), &c);
 	life_del(&c.link);
 	assert_ptr_equal(first(&l), &b);

@@ -129,6 +129,48 @@ static void small_and_many(void **state UNUSED)
 	cache_free(&cache);
 }
 
+static unsigned longest_chain(const struct slice *s)
+{
+	unsigned most = 0;
+
+	for (uint32_t i = 0; i < s->buckets; i++) {
+		unsigned n = 0;
+
+		for (const struct entry *e = s->bucket[i]; e != NULL; e = e->next)
+			n++;
+		most = n > most ? n : most;
+	}
+	return most;
+}
+
+static void the_table_follows_its_entries(void **state UNUSED)
+{
+	struct cache_options o = options_default(5000);
+	struct cache *cache;
+	struct slice *s;
+	static struct asked a;
+
+	o.shards = 1;
+	cache = cache_with(&o);
+	s = &cache->slice[0];
+	for (unsigned i = 0; i < 5000; i++) {
+		ask_n(&a, cache, i);
+		assert_int_equal(put_a(cache, &a, 60, 0), 1);
+		assert_true(s->buckets >= s->count && s->buckets <= s->cap);
+	}
+	assert_in_range(longest_chain(s), 2, 12);
+	for (size_t left = 4500; left > 0; left -= 500) {
+		assert_int_equal(cache_expunge(cache, left), 500);
+		assert_in_range(s->buckets, left, 2 * left + 1);
+		assert_true(s->cap < 4 * s->buckets + 64);
+		assert_in_range(longest_chain(s), 1, 12);
+	}
+	cache_expunge(cache, 0);
+	assert_null(s->bucket);
+	assert_int_equal(s->bytes, 0);
+	cache_free(&cache);
+}
+
 static void out_of_memory(void **state UNUSED)
 {
 	struct cache_options o = options_default(100);
@@ -254,6 +296,7 @@ int test_cache_room(void)
 		cmocka_unit_test(byte_budget),
 		cmocka_unit_test(entry_larger_than_a_slice),
 		cmocka_unit_test(small_and_many),
+		cmocka_unit_test(the_table_follows_its_entries),
 		cmocka_unit_test(out_of_memory),
 		cmocka_unit_test(a_hit_allocates_nothing),
 		cmocka_unit_test(a_table_that_cannot_grow),
