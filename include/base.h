@@ -25,7 +25,11 @@
 
 /* base_die prints where an invariant of ours broke and aborts. */
 void base_die(const char *file, int line, const char *what) NORETURN;
+#ifdef NO_VERBOSE
+#define must(x) ((x) ? (void)0 : __builtin_trap())
+#else
 #define must(x) ((x) ? (void)0 : base_die(__FILE__, __LINE__, #x))
+#endif
 
 /* Structs that travel through a void pointer begin with a magic and are taken back with one of these. */
 #define MAGIC_CHECK(p, m) must((p)->magic == (m))

@@ -73,7 +73,12 @@ int conf_freeze(struct conf *, const char **error_r) WUNUSED NONNULL;
  * caches that are defined the same in |new|, before it is frozen. */
 int conf_inherit(struct conf *new, const struct conf *old) WUNUSED NONNULL;
 
-struct pool *conf_pool(const struct conf *, const char *name) NONNULL; /* NULL when there is none */
+struct pool *conf_pool_named(const struct conf *, const char *name) NONNULL;
+/* conf_pool: NULL when there is none.  The default pool is the first, and what most queries ask for. */
+static inline struct pool *conf_pool(const struct conf *c, const char *name)
+{
+	return name[0] == 0 && c->npools ? c->pools[0] : conf_pool_named(c, name);
+}
 struct pool *conf_pool_make(struct conf *, const char *name) WUNUSED NONNULL; /* NULL: memory is out */
 /* conf_add_server: to the list and to the pools it names; takes the reference.  On -ENOMEM nothing changed and the
  * reference is still the caller's. */

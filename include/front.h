@@ -61,10 +61,12 @@ void conn_close_all(struct lane *) NONNULL;
 /* ---- clients.c: limits per client, shared by all workers ---- */
 struct clients *clients_new(void) WUNUSED;
 void clients_free(struct clients **) NONNULL;
-/* clients_enter: may |a| open one more connection?  REASON_NONE and it is counted, else why not.  Pair with
- * clients_leave() for the same address and settings.  Any thread. */
-enum reason clients_enter(struct clients *, const struct settings *, const struct addr *, uint64_t now_ms) NONNULL;
-void clients_leave(struct clients *, const struct settings *, const struct addr *) NONNULL;
+/* clients_enter: may |a| open one more connection?  REASON_NONE, else why not.  |*who_r|: where it was counted, to be
+ * given to clients_leave(); NULL when no limit is set.  Any thread. */
+struct who;
+enum reason clients_enter(struct clients *, const struct settings *, const struct addr *, uint64_t now_ms,
+	struct who **who_r) WUNUSED NONNULL;
+void clients_leave(struct clients *, struct who **) NONNULL; /* |*who| may be NULL, and is after it */
 void clients_ban(struct clients *, const struct settings *, const struct addr *, uint64_t until_ms) NONNULL;
 void clients_clean(struct clients *, uint64_t now_ms) NONNULL; /* forgets who is neither here nor banned */
 

@@ -9,6 +9,20 @@ uint64_t hash_sip13(const uint8_t key[16], const void *data, size_t len) NONNULL
 /* hash_bytes: a faster keyed hash under the process's secret key, drawn at first use: equal within one process only.
  * Any thread. */
 uint64_t hash_bytes(const void *data, size_t len) NONNULL;
+/* hash_mix folds two words into |hash|, which must come from hash_bytes(): what is secret stays secret. */
+static inline uint64_t hash_mix(uint64_t hash, uint64_t a, uint64_t b)
+{
+	uint64_t x = hash ^ a, y = b ^ UINT64_C(0x9e3779b97f4a7c15) ^ (hash << 32 | hash >> 32);
+#ifdef __SIZEOF_INT128__
+	unsigned __int128 product = (unsigned __int128)x * y;
+
+	return (uint64_t)product ^ (uint64_t)(product >> 64);
+#else
+	uint64_t pair[2] = {x, y};
+
+	return hash_bytes(pair, sizeof(pair));
+#endif
+}
 void hash_set_key(const uint8_t key[16]) NONNULL; /* for tests; before any thread starts */
 
 /* rng: unpredictable numbers, drawn from the kernel in batches.  One per worker; not shared.

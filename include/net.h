@@ -65,7 +65,8 @@ struct mailbox {
 };
 int mailbox_init(struct mailbox *, struct loop *, void *owner) WUNUSED NONNULL;
 void mailbox_done(struct mailbox *) NONNULL;
-/* mailbox_post: 0, or -EAGAIN when |cap| letters wait (0: no cap).  Any thread. */
+/* mailbox_post: 0, -EAGAIN when |cap| letters wait (0: no cap), -EPIPE when its owner has ended; then the letter is
+ * still the caller's.  Any thread. */
 int mailbox_post(struct mailbox *, struct letter *, unsigned cap) NONNULL;
 
 /* ---- socket.c: sockets with options; all return a descriptor or -errno ---- */
@@ -80,6 +81,8 @@ int sock_listen(const struct addr *, const struct sock_opts *) WUNUSED NONNULL;
 int sock_connect(const struct addr *to, const struct sock_opts *) WUNUSED NONNULL; /* in progress */
 int sock_error(int fd);                       /* SO_ERROR: 0 or -errno */
 void sock_local(int fd, struct addr *) NONNULL;
+/* sock_hush ties a UDP socket to a peer that says nothing: it gets no more datagrams and can still send. */
+void sock_hush(int fd, int family);
 void sock_buffers(int fd, uint32_t recv_bytes, uint32_t send_bytes); /* 0: as large as allowed, up to 4 MB */
 
 /* ---- dgram.c: batches; one of each per worker, shared by all its sockets ---- */

@@ -43,13 +43,14 @@ struct query {
 	uint16_t client_size; /* longest datagram the client takes */
 	uint32_t block_size;
 	uint32_t xfr_serial;
-	struct dq dq;
-	struct client client;
 	struct core *core;
 	struct hold *hold;
 	const struct pool *pool;
-	struct cache_key key;
 	uint64_t plain_hash; /* key.hash before a client subnet was added */
+	struct dq dq;
+	/* from here on nothing is cleared at birth */
+	struct client client;
+	struct cache_key key;         /* with |has_key| */
 	uint64_t sent_us;
 	struct back *back;            /* while waiting */
 	void *back_slot;              /* the back's own: socket or connection it went out on */
@@ -81,6 +82,7 @@ struct core {
 	uint32_t sample;         /* ring sampling */
 	uint32_t perturbation;   /* of this process, when the configuration has none */
 	bool busy;               /* a query runs in |scratch| */
+	struct addr acl_client;  /* the client that the ACL let in last: most come again */
 	struct query scratch;
 	struct question question;
 	uint8_t ask_name[NAME_WIRE + 1];
@@ -100,6 +102,11 @@ static inline const struct conf *core_conf(const struct core *c)
 }
 
 /* ---- the only ways in from an edge ---- */
+/* query_client: where an edge may write the client that query_start() is given next: it is not copied then. */
+static inline struct client *query_client(struct core *c)
+{
+	return &c->scratch.client;
+}
 /* query_start runs one message of a client until it is answered, dropped or waits.  |msg| is copied. */
 void query_start(struct core *, struct client *, const uint8_t *msg, size_t len) NONNULL;
 /* query_relay carries the query |msg| of another worker to |server|: no rules, no cache, no counting; the reply goes

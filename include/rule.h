@@ -52,8 +52,6 @@ struct dq {
 	bool is_response;         /* a response chain is running */
 	bool had_edns;            /* the query had an OPT */
 	bool edns_known;          /* |edns| describes |msg|; see dq_edns() */
-	struct edns edns;
-	struct edns ask_edns;     /* of the query as it came */
 	/* route and marks: actions set them */
 	const char *pool;         /* name, owned by the action or the configuration; "" default */
 	struct tag *tags;
@@ -65,14 +63,17 @@ struct dq {
 	bool skip_cache, use_ecs, ecs_override, no_ecs, restartable, restart, stale_hit, from_cache;
 	uint8_t ecs_bits4, ecs_bits6;
 	uint8_t ext_rcode; /* rcode >> 4 of an answer of our own: goes to its OPT, if it gets one */
-	struct netmask ecs4, ecs6; /* family 0: not set by SetECSAction */
 	uint8_t restarts;
 	uint8_t edes;
+	void *ext; /* what features hang on the query (HTTP request, PROXY values); NULL */
+	/* from here on each has a mark above that says whether it is set: not cleared for every query */
+	struct edns edns;         /* with |edns_known| */
+	struct edns ask_edns;     /* of the query as it came; |present| is always right */
+	struct netmask ecs4, ecs6; /* family 0: not set by SetECSAction */
 	struct {
 		uint16_t code;
 		char *text; /* owned by the query: see dq_free_marks() */
 	} ede[DQ_EDE_MAX];
-	void *ext; /* what features hang on the query (HTTP request, PROXY values); NULL */
 };
 
 /* dq.c: helpers for selectors and actions. */
@@ -179,7 +180,11 @@ struct chain {
 	size_t n;
 };
 /* chain_run evaluates in order until a rule's action ends the chain; returns that act, else ACT_NEXT. */
-enum act chain_run(const struct chain *, struct dq *) NONNULL;
+enum act chain_evaluate(const struct chain *, struct dq *) NONNULL;
+static inline enum act chain_run(const struct chain *chain, struct dq *dq)
+{
+	return chain->n ? chain_evaluate(chain, dq) : ACT_NEXT;
+}
 /* Editors of a chain that is not in use yet; 0, -ENOMEM or -ENOENT. */
 int chain_add(struct chain *, struct rule *) WUNUSED NONNULL; /* takes over the reference */
 int chain_copy(struct chain *to, const struct chain *from) WUNUSED NONNULL;

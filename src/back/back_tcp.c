@@ -107,7 +107,7 @@ static void rest(struct up *u)
 	if (u->map.count)
 		return;
 	for (const struct up *o = u->back->ups; o; o = o->next)
-		idle += o->map.count == 0;
+		idle += o->map.count == 0 && o->dead == REASON_NONE;
 	if (u->drain || u->exclusive || idle > set->tcp_idle_backend || set->tcp_backend_idle_s == 0) {
 		kill_up(u, REASON_CONN_IDLE);
 		return;

@@ -200,25 +200,22 @@ out:
 	return rc;
 }
 
-void cache_lock(struct slice *s)
+void cache_lock_slow(struct slice *s)
 {
-	must(pthread_mutex_lock(&s->lock) == 0);
+	while (atomic_exchange_explicit(&s->lock, true, memory_order_acquire))
+		sched_yield();
 }
 
-bool cache_lock_soon(struct slice *s)
+bool cache_lock_soon_slow(struct slice *s)
 {
 	for (int i = 0; i < LOCK_SPINS + LOCK_YIELDS; i++) {
-		if (pthread_mutex_trylock(&s->lock) == 0)
+		if (!atomic_load_explicit(&s->lock, memory_order_relaxed) &&
+			!atomic_exchange_explicit(&s->lock, true, memory_order_acquire))
 			return true;
 		if (i >= LOCK_SPINS)
 			sched_yield();
 	}
 	return false;
-}
-
-void cache_unlock(struct slice *s)
-{
-	must(pthread_mutex_unlock(&s->lock) == 0);
 }
 
 static uint32_t shards_settle(const struct cache_options *o)
@@ -268,10 +265,8 @@ struct cache *cache_new(const struct cache_options *options, const char **error_
 	cache->slice_entries = options->max_entries / shards;
 	cache->slice_bytes =
 		options->max_bytes == 0 ? SIZE_MAX : (options->max_bytes - fixed) / shards;
-	for (uint32_t i = 0; i < shards; i++) {
-		must(pthread_mutex_init(&cache->slice[i].lock, NULL) == 0);
+	for (uint32_t i = 0; i < shards; i++)
 		life_init(&cache->slice[i].life);
-	}
 	return cache;
 }
 
@@ -293,10 +288,8 @@ void cache_free(struct cache **cache_p)
 	*cache_p = NULL;
 	if (cache == NULL || __atomic_sub_fetch(&cache->refs, 1, __ATOMIC_ACQ_REL) != 0)
 		return;
-	for (uint32_t i = 0; i < cache->options.shards; i++) {
+	for (uint32_t i = 0; i < cache->options.shards; i++)
 		slice_each(&cache->slice[i], entry_any, NULL);
-		pthread_mutex_destroy(&cache->slice[i].lock);
-	}
 	mem_free(cache);
 }
 

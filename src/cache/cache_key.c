@@ -86,26 +86,15 @@ static void key_ecs(struct cache_key *key, const uint8_t *msg, const struct edns
 		key->ecs.net.family = 0;
 }
 
-int cache_key_make(struct cache_key *key, const struct cache_options *o, const uint8_t *msg,
-	size_t len, const struct question *q, const struct edns *edns, bool over_tcp)
+/* key_long hashes header, question and all that follows it. */
+static uint64_t key_long(const struct cache_options *o, const uint8_t *msg, size_t len, const struct question *q,
+	const struct edns *edns, bool over_tcp)
 {
 	struct mix m;
 	uint8_t *p = m.buf;
 	size_t rest = q->end;
-	bool sole_opt;
+	bool sole_opt = edns->present && dns_count(msg, SECTION_ADDITIONAL) == 1 && edns->at >= rest;
 
-	if (len < DNS_HEADER || rest > len || dns_opcode(msg) != OPCODE_QUERY)
-		return -EBADMSG;
-	if (dns_count(msg, SECTION_QUESTION) != 1)
-		return -EBADMSG;
-	sole_opt = edns->present && dns_count(msg, SECTION_ADDITIONAL) == 1 && edns->at >= rest;
-	key->question = q;
-	key->flags = dns_flags(msg);
-	key->dnssec_ok = edns->present && (edns->flags & EDNS_DO) != 0;
-	key->over_tcp = over_tcp;
-	key->ecs.net.family = 0;
-	if (o->parse_ecs && edns->present)
-		key_ecs(key, msg, edns);
 	/* The count of questions is one; the hash stands for the lower-case name. */
 	memcpy(p, msg + 2, 2);
 	memcpy(p + 2, msg + 6, 6);
@@ -121,6 +110,32 @@ int cache_key_make(struct cache_key *key, const struct cache_options *o, const u
 		rest = edns->at + edns->len;
 	}
 	mix_add(&m, msg + rest, len - rest);
-	key->hash = hash_bytes(m.buf, m.n);
+	return hash_bytes(m.buf, m.n);
+}
+
+/* key_bare: the same for a query that ends with its question. */
+static uint64_t key_bare(const uint8_t *msg, const struct question *q, bool over_tcp)
+{
+	uint64_t counts = (uint64_t)get16(msg + 6) << 32 | get32(msg + 8);
+
+	return hash_mix(q->hash, counts,
+		(uint64_t)get16(msg + 2) << 48 | (uint64_t)q->qtype << 32 | (uint64_t)q->qclass << 16 | over_tcp);
+}
+
+int cache_key_make(struct cache_key *key, const struct cache_options *o, const uint8_t *msg,
+	size_t len, const struct question *q, const struct edns *edns, bool over_tcp)
+{
+	if (len < DNS_HEADER || q->end > len || dns_opcode(msg) != OPCODE_QUERY)
+		return -EBADMSG;
+	if (dns_count(msg, SECTION_QUESTION) != 1)
+		return -EBADMSG;
+	key->question = q;
+	key->flags = dns_flags(msg);
+	key->dnssec_ok = edns->present && (edns->flags & EDNS_DO) != 0;
+	key->over_tcp = over_tcp;
+	key->ecs.net.family = 0;
+	if (o->parse_ecs && edns->present)
+		key_ecs(key, msg, edns);
+	key->hash = len == q->end ? key_bare(msg, q, over_tcp) : key_long(o, msg, len, q, edns, over_tcp);
 	return 0;
 }

@@ -3,7 +3,7 @@
 #define SHREWD_CACHE_PRIV_H
 
 #include "cache.h"
-#include <pthread.h>
+#include <stdatomic.h>
 
 /* ---- life: entries in coarse order of their end ----
  * A wheel of LIFE_LEVELS × LIFE_SLOTS lists.  A slot of level n covers 8^n seconds; an entry goes to the
@@ -78,7 +78,7 @@ bool entry_matches(const struct entry *, const struct cache_key *) NONNULL;
 /* ---- slice: one lock and what it guards ----
  * The table grows and shrinks by one bucket at a time (linear hashing), so no insert pays for a rebuild. */
 struct slice {
-	pthread_mutex_t lock;
+	atomic_bool lock; /* held for a look-up or an insert; readers of the whole slice make others defer */
 	struct entry **bucket;
 	uint32_t buckets, mask, cap; /* in use; the power of two at or above, less one; allocated */
 	uint32_t count;
@@ -110,9 +110,21 @@ static inline uint32_t now_s(uint64_t now_ms)
 }
 
 /* cache_lock waits for the slice; cache_lock_soon gives up after a while. */
-void cache_lock(struct slice *) NONNULL;
-bool cache_lock_soon(struct slice *) WUNUSED NONNULL;
-void cache_unlock(struct slice *) NONNULL;
+void cache_lock_slow(struct slice *) NONNULL;
+bool cache_lock_soon_slow(struct slice *) WUNUSED NONNULL;
+static inline void cache_lock(struct slice *s)
+{
+	if (atomic_exchange_explicit(&s->lock, true, memory_order_acquire))
+		cache_lock_slow(s);
+}
+WUNUSED static inline bool cache_lock_soon(struct slice *s)
+{
+	return !atomic_exchange_explicit(&s->lock, true, memory_order_acquire) || cache_lock_soon_slow(s);
+}
+static inline void cache_unlock(struct slice *s)
+{
+	atomic_store_explicit(&s->lock, false, memory_order_release);
+}
 
 /* options_settle puts the lists of options in order: cookies, ranks out of range. */
 void options_settle(struct cache_options *) NONNULL;

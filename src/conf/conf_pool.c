@@ -124,7 +124,7 @@ void pools_free(struct conf *c)
 	c->nservers = 0;
 }
 
-struct pool *conf_pool(const struct conf *c, const char *name)
+struct pool *conf_pool_named(const struct conf *c, const char *name)
 {
 	for (size_t i = 0; i < c->npools; i++)
 		if (strcmp(c->pools[i]->name, name) == 0)
@@ -151,6 +151,7 @@ struct pool *conf_pool_make(struct conf *c, const char *name)
 		mem_free(p);
 		return NULL;
 	}
+	p->zero_scope = true; /* answers for everyone are shared, unless the pool or a server says no */
 	c->pools[c->npools++] = p;
 	return p;
 }

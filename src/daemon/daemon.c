@@ -60,7 +60,7 @@ static int make_workers(struct daemon *d, const struct conf *c, const char **err
 	d->workers = mem_zalloc(n * sizeof(*d->workers));
 	d->query_rings = mem_zalloc(n * sizeof(struct ring *));
 	d->reply_rings = mem_zalloc(n * sizeof(struct ring *));
-	d->counters = mem_zalloc(n * sizeof(struct counters *));
+	d->counters = mem_zalloc((n + 1) * sizeof(struct counters *));
 	if (!d->workers || !d->query_rings || !d->reply_rings || !d->counters)
 		return error_set(error_r, "out of memory");
 	for (unsigned i = 0; i < n; i++) {
@@ -80,6 +80,7 @@ static int make_workers(struct daemon *d, const struct conf *c, const char **err
 		d->reply_rings[i] = w->lane.core.reply_ring;
 		d->counters[i] = &w->lane.counters;
 	}
+	d->counters[n] = &d->own;
 	return 0;
 }
 
@@ -126,8 +127,7 @@ static void signal_ready(struct io *io, short what)
 			dump_stats(d);
 			break;
 		default:
-			if (d->stop) /* asked twice: at once */
-				d->workers[0].lane.loop.stop = true;
+			d->hurry = d->stop; /* asked twice: at once */
 			notify_stopping();
 			d->host.shutdown(d);
 			break;

@@ -38,14 +38,15 @@ struct daemon {
 	struct io signal_io;
 	struct wheel_node tick;      /* maintenance, once a second */
 	uint64_t clean_ms, sweep_ms; /* last cache cleaning */
-	_Atomic bool reloading, reload_again, stop;
+	_Atomic bool reloading, reload_again, stop, hurry;
 	bool serving;                /* fronts read */
 	struct resolver *resolver;   /* resolve.c */
 	pthread_t reloader;
 	bool reloader_started;
 	/* views for bind/ */
 	struct ring **query_rings, **reply_rings;
-	const struct counters **counters;
+	struct counters own;              /* of the thread that reads configurations */
+	const struct counters **counters; /* of each worker, then |own| */
 };
 
 /* listen.c */

@@ -59,10 +59,9 @@ void lane_done(struct lane *lane)
 		mailbox_done(&lane->mailbox);
 	while (lane->fronts)
 		front_stop(lane, lane->fronts->listener);
-	if (lane->core.hold) {
+	if (lane->core.hold)
 		conn_close_all(lane);
-		core_done(&lane->core);
-	}
+	core_done(&lane->core);
 	for (size_t i = 0; i < lane->nbacks; i++) {
 		back_close(lane, &lane->backs[i].udp);
 		back_close(lane, &lane->backs[i].stream);

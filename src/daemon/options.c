@@ -204,13 +204,17 @@ static int apply_backends(const struct options *o, struct conf *c, const char **
 		memset(&sc, 0, sizeof(sc));
 		if (field_defaults(server_fields, server_field_count, &sc) < 0)
 			return error_set(error_r, "out of memory");
-		if (fields_apply(server_fields, server_field_count, &sc, &given, NULL, NULL, error_r) < 0)
+		if (fields_apply(server_fields, server_field_count, &sc, &given, NULL, NULL, error_r) < 0) {
+			fields_free(server_fields, server_field_count, &sc);
 			return -EINVAL;
+		}
 		s = server_new(&sc, &rng, error_r);
 		if (!s)
 			return -EINVAL;
-		if (conf_add_server(c, s) < 0)
+		if (conf_add_server(c, s) < 0) {
+			server_free(&s);
 			return error_set(error_r, "out of memory");
+		}
 	}
 	return 0;
 }

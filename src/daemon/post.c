@@ -137,6 +137,7 @@ static void stop_open(struct letter *l, void *owner)
 	struct lane *lane = &w->lane;
 
 	mem_free(l);
+	lane->loop.stop |= w->daemon->hurry;
 	if (w->stopping)
 		return;
 	w->stopping = true;

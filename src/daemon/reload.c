@@ -74,10 +74,13 @@ static void *reload_thread(void *arg)
 	do {
 		d->reload_again = false;
 		pthread_mutex_lock(&d->admin);
-		if (reload(d, &error) < 0)
+		if (reload(d, &error) < 0) {
+			stat_inc(&d->own, COUNTER_RELOAD_ERRORS);
 			log_error(SETUP, "%s; the old configuration stays", error);
-		else
+		} else {
+			stat_inc(&d->own, COUNTER_RELOADS);
 			log_info(SETUP, "configuration %s loaded", d->config ? d->config : "");
+		}
 		pthread_mutex_unlock(&d->admin);
 	} while (d->reload_again);
 	mem_trim();
@@ -146,7 +149,7 @@ static size_t host_counters(void *ctx, const struct counters *const **of_r)
 	struct daemon *d = ctx;
 
 	*of_r = d->counters;
-	return d->nworkers;
+	return d->counters ? d->nworkers + 1u : 0;
 }
 
 static uint64_t host_started(void *ctx)

@@ -68,7 +68,7 @@ void dump_stats(struct daemon *d)
 	if (!sys)
 		return;
 	stat_system_read(sys, d->started_ms, loop_ms(&d->workers[0].lane.loop));
-	stat_dump(&out, d->counters, d->nworkers, sys);
+	stat_dump(&out, d->counters, d->nworkers + 1u, sys);
 	for (char *line = out.p ? strtok_r(out.p, "\n", &save) : NULL; line; line = strtok_r(NULL, "\n", &save))
 		log_info(STAT, "%s", line);
 	text_free(&out);

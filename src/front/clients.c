@@ -8,6 +8,7 @@
 enum { CLIENTS_MAX = 100000 };
 
 struct who {
+	struct addr key;
 	uint32_t conns;
 	uint32_t rate;          /* connections in this window */
 	uint64_t window_ms;     /* when it began */
@@ -86,6 +87,8 @@ static struct who *find(struct clients *t, const struct addr *key, bool make)
 		mem_free(w);
 		w = NULL;
 	}
+	if (w)
+		w->key = *key;
 	return w;
 }
 
@@ -111,12 +114,14 @@ static enum reason enter(struct who *w, const struct settings *set, uint64_t now
 	return REASON_NONE;
 }
 
-enum reason clients_enter(struct clients *t, const struct settings *set, const struct addr *a, uint64_t now_ms)
+enum reason clients_enter(struct clients *t, const struct settings *set, const struct addr *a, uint64_t now_ms,
+	struct who **who_r)
 {
 	struct addr key;
 	struct who *w;
 	enum reason why = REASON_NONE;
 
+	*who_r = NULL;
 	if (!limited(t, set))
 		return REASON_NONE;
 	key = key_of(set, a);
@@ -126,25 +131,26 @@ enum reason clients_enter(struct clients *t, const struct settings *set, const s
 		why = enter(w, set, now_ms);
 		if (why == REASON_CONN_RATE)
 			atomic_fetch_add_explicit(&t->bans, 1, memory_order_relaxed);
+		if (why == REASON_NONE)
+			*who_r = w; /* lives while its connections do */
 	}
 	pthread_mutex_unlock(&t->lock);
 	return why;
 }
 
-void clients_leave(struct clients *t, const struct settings *set, const struct addr *a)
+void clients_leave(struct clients *t, struct who **p)
 {
-	struct addr key;
-	struct who *w;
+	struct who *w = *p;
 
-	if (!limited(t, set))
+	*p = NULL;
+	if (!w)
 		return;
-	key = key_of(set, a);
 	pthread_mutex_lock(&t->lock);
-	w = find(t, &key, false);
-	if (w && w->conns)
-		w->conns--;
-	if (w && w->conns == 0 && w->banned_ms == 0 && !set->tcp_rate)
-		mem_free(map_del(t->map, &key, sizeof(key)));
+	must(w->conns > 0);
+	if (--w->conns == 0 && w->banned_ms == 0 && w->rate == 0) {
+		map_del(t->map, &w->key, sizeof(w->key));
+		mem_free(w);
+	}
 	pthread_mutex_unlock(&t->lock);
 }
 
@@ -178,7 +184,7 @@ void clients_clean(struct clients *t, uint64_t now_ms)
 			bans++;
 		else
 			w->banned_ms = 0;
-		if (w->conns == 0 && w->banned_ms == 0 && now_ms - w->window_ms > 3600000u)
+		if (w->conns == 0 && w->banned_ms == 0 && (w->rate == 0 || now_ms - w->window_ms > 3600000u))
 			mem_free(map_del(t->map, key, len));
 	}
 	atomic_store_explicit(&t->bans, bans, memory_order_relaxed);

@@ -17,6 +17,7 @@ struct conn {
 	struct io io;
 	struct lane *lane;
 	struct front *front;
+	struct who *who; /* the client as one that is counted, or NULL */
 	struct addr remote, local, peer;
 	struct bytes in, out;
 	struct client *waiting; /* queries in flight */
@@ -26,7 +27,8 @@ struct conn {
 	struct conn *idle_next, *idle_prev, *dirty_next;
 };
 
-struct conn *conn_new(struct front *, int fd, const struct addr *peer) WUNUSED; /* takes |fd|; NULL: memory is out */
+/* conn_new takes |fd| and |who|; NULL: memory is out and both are still the caller's. */
+struct conn *conn_new(struct front *, int fd, const struct addr *peer, struct who *who) WUNUSED;
 void conn_free(struct conn *, enum reason); /* not while it is marked dirty */
 
 #endif

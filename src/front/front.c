@@ -96,6 +96,10 @@ void front_release(struct front *f)
 	must(f->users > 0);
 	if (--f->users)
 		return;
+	if (f->fd >= 0) {
+		dgram_forget(f->lane->out, f->fd);
+		close(f->fd);
+	}
 	listener_free(&f->listener);
 	mem_free(f);
 }

@@ -39,7 +39,7 @@ static bool no_fd(struct front *f, int err)
 }
 
 /* admit decides whether a new connection may stay. */
-static enum reason admit(struct front *f, const struct addr *peer)
+static enum reason admit(struct front *f, const struct addr *peer, struct who **who_r)
 {
 	const struct conf *conf = core_conf(&f->lane->core);
 	struct listener *l = f->listener;
@@ -55,7 +55,7 @@ static enum reason admit(struct front *f, const struct addr *peer)
 			return REASON_CONN_PER_FRONTEND;
 		conn_free(oldest, REASON_CONN_EVICTED);
 	}
-	return clients_enter(f->lane->clients, &conf->set, peer, loop_ms(&f->lane->loop));
+	return clients_enter(f->lane->clients, &conf->set, peer, loop_ms(&f->lane->loop), who_r);
 }
 
 static void accept_ready(struct io *io, short what)
@@ -69,6 +69,7 @@ static void accept_ready(struct io *io, short what)
 		socklen_t len = sizeof(ss);
 		int fd = accept4(f->fd, (struct sockaddr *)&ss, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		struct addr peer;
+		struct who *who = NULL;
 		enum reason why;
 
 		if (fd < 0) {
@@ -82,9 +83,9 @@ static void accept_ready(struct io *io, short what)
 			continue; /* this one is gone; the next may be fine */
 		}
 		addr_from_sockaddr(&peer, (struct sockaddr *)&ss);
-		why = admit(f, &peer);
-		if (why == REASON_NONE && !conn_new(f, fd, &peer)) {
-			clients_leave(f->lane->clients, &core_conf(&f->lane->core)->set, &peer);
+		why = admit(f, &peer, &who);
+		if (why == REASON_NONE && !conn_new(f, fd, &peer, who)) {
+			clients_leave(f->lane->clients, &who);
 			why = REASON_CONN_OUT_OF_MEMORY;
 		}
 		if (why == REASON_NONE)

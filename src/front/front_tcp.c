@@ -92,7 +92,7 @@ void conn_free(struct conn *c, enum reason why)
 	io_stop(&c->io);
 	close(io_fd(&c->io));
 	idle_del(c);
-	clients_leave(lane->clients, settings(c), &c->peer);
+	clients_leave(lane->clients, &c->who);
 	atomic_fetch_sub_explicit(&c->front->listener->conns, 1, memory_order_relaxed);
 	front_release(c->front);
 	bytes_free(&c->in);
@@ -436,7 +436,7 @@ static void conn_ready(struct io *io, short what)
 }
 
 /* ---- birth ---- */
-struct conn *conn_new(struct front *f, int fd, const struct addr *peer)
+struct conn *conn_new(struct front *f, int fd, const struct addr *peer, struct who *who)
 {
 	struct conn *c = mem_zalloc(sizeof(*c));
 	const struct conf *conf = core_conf(&f->lane->core);
@@ -448,6 +448,7 @@ struct conn *conn_new(struct front *f, int fd, const struct addr *peer)
 	c->magic = CONN_MAGIC;
 	c->lane = f->lane;
 	c->front = f;
+	c->who = who;
 	c->remote = c->peer = *peer;
 	c->local = f->local;
 	if (f->any)

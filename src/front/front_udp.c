@@ -79,33 +79,34 @@ static int unwrap(struct front *f, struct client *c, struct dgram *d)
 static void one(struct front *f, struct dgram *d)
 {
 	struct core *core = &f->lane->core;
-	const struct conf *conf = core_conf(core);
-	struct client c = {
-		.ops = &udp_client,
-		.front = f,
-		.remote = d->from,
-		.local = f->local,
-		.ifindex = d->ifindex,
-		.proto = PROTO_UDP,
-	};
+	const struct netset *proxies = core_conf(core)->proxy_acl;
+	struct client *c = query_client(core);
 
 	f->queries++;
 	if (d->from.port == 0 || d->from.family == 0)
 		return;
-	if (d->to.family) {
-		c.local = d->to;
-		c.local.port = f->local.port;
-	}
 	if (unlikely(d->truncated)) {
 		stat_reason(&f->lane->counters, REASON_QUERY_TOO_LARGE);
 		return;
 	}
-	if (f->listener->conf.enable_proxy && netset_size(conf->proxy_acl) &&
-		netset_match(conf->proxy_acl, &d->from) && unwrap(f, &c, d) < 0) {
+	c->ops = &udp_client;
+	c->front = f;
+	c->conn = NULL;
+	c->remote = d->from;
+	c->local = f->local;
+	if (d->to.family) {
+		c->local = d->to;
+		c->local.port = f->local.port;
+	}
+	c->ifindex = d->ifindex;
+	c->proto = PROTO_UDP;
+	c->stream = c->inner = false;
+	if (netset_size(proxies) && f->listener->conf.enable_proxy && netset_match(proxies, &d->from) &&
+		unwrap(f, c, d) < 0) {
 		stat_reason(&f->lane->counters, REASON_PROXY_HEADER);
 		return;
 	}
-	query_start(core, &c, d->msg, d->len);
+	query_start(core, c, d->msg, d->len);
 }
 
 /* tell moves this front's counts to the listener's, which all workers share. */
@@ -147,13 +148,12 @@ static int udp_start(struct front *f)
 	return io_want(&f->io, IO_READ);
 }
 
+/* udp_stop reads no more; the socket goes with the last query that waits, whose answer leaves through it. */
 static void udp_stop(struct front *f)
 {
 	io_stop(&f->io);
 	tell(f);
-	dgram_forget(f->lane->out, f->fd);
-	close(f->fd);
-	f->fd = -1;
+	sock_hush(f->fd, f->local.family);
 }
 
 const struct front_ops front_udp = {"UDP", PROTO_UDP, true, udp_open, udp_start, udp_stop};

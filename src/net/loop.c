@@ -199,6 +199,8 @@ int mailbox_post(struct mailbox *m, struct letter *l, unsigned cap)
 	struct letter *head = atomic_load_explicit(&m->head, memory_order_relaxed);
 	uint64_t one = 1;
 
+	if (m->fd < 0)
+		return -EPIPE;
 	if (cap && atomic_load_explicit(&m->count, memory_order_relaxed) >= cap)
 		return -EAGAIN;
 	atomic_fetch_add_explicit(&m->count, 1, memory_order_relaxed);

@@ -141,6 +141,18 @@ int sock_error(int fd)
 	return -err;
 }
 
+void sock_hush(int fd, int family)
+{
+	struct addr nobody = {.family = (uint16_t)family, .port = 9};
+	struct sockaddr_storage ss;
+	socklen_t len;
+
+	nobody.ip[family == AF_INET ? 0 : 15] = family == AF_INET ? 127 : 1;
+	nobody.ip[3] = family == AF_INET;
+	len = addr_to_sockaddr(&nobody, &ss);
+	(void)!connect(fd, (struct sockaddr *)&ss, len); /* where it fails, datagrams go unread for a while */
+}
+
 void sock_local(int fd, struct addr *a)
 {
 	struct sockaddr_storage ss;

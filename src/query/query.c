@@ -48,6 +48,21 @@ static enum step admit_empty(struct query *q)
 }
 
 /* ---- ACL, header, question ---- */
+static bool acl_allows(struct query *q, const struct conf *conf)
+{
+	const struct addr *from = &q->client.remote;
+	struct addr *last = &q->core->acl_client;
+
+	if (q->client.inner && !conf->set.proxy_acl_inner)
+		return true;
+	if (addr_same_ip(from, last))
+		return true;
+	if (!netset_match(conf->acl, from))
+		return false;
+	*last = *from;
+	return true;
+}
+
 static enum step step_admit(struct query *q)
 {
 	struct dq *dq = &q->dq;
@@ -55,7 +70,7 @@ static enum step step_admit(struct query *q)
 	const struct conf *conf = q->hold->conf;
 	unsigned questions;
 
-	if (!(q->client.inner && !conf->set.proxy_acl_inner) && !netset_match(conf->acl, &q->client.remote))
+	if (!acl_allows(q, conf))
 		return end_drop(q, REASON_ACL);
 	stat_inc(c, COUNTER_QUERIES);
 	if (dq->len < DNS_HEADER)
@@ -305,8 +320,13 @@ static enum step step_miss_rules(struct query *q)
 	const char *pool = q->dq.pool;
 	enum act act = chain_run(&q->hold->conf->chain[CHAIN_CACHE_MISS], &q->dq);
 
-	if (q->dq.pool != pool)
+	if (q->dq.pool != pool) {
+		const struct pool *was = q->pool;
+
 		q->pool = conf_pool(q->hold->conf, q->dq.pool);
+		if (!q->pool || !was || q->pool->cache != was->cache)
+			q->has_key = false; /* the key is one of the cache that was looked at */
+	}
 	return rules_said(q, act, S_CHOOSE);
 }
 
@@ -436,22 +456,6 @@ static enum step step_restore(struct query *q)
 	if ((flags & DNS_TC) && settings(q)->truncate_tc && msg_truncate(dq->msg, &dq->len) == 0)
 		dq_changed(dq);
 	return S_REPLY_RULES;
-}
-
-enum step query_restart(struct query *q)
-{
-	struct dq *dq = &q->dq;
-
-	dq->msg = q->core->work;
-	memcpy(dq->msg, q->ask, q->ask_len);
-	dq->len = q->ask_len;
-	dq->cap = QUERY_BUF;
-	dq->is_response = dq->restart = false;
-	dq->restarts++;
-	dq->backend = NULL;
-	q->has_key = false;
-	dq_changed(dq);
-	return S_RULES;
 }
 
 static enum step step_reply_rules(struct query *q)

@@ -16,13 +16,13 @@ enum step {
 void query_run(struct query *, enum step from);
 /* query_answer_rcode turns the message into an answer of our own that is only an rcode. */
 enum step query_answer_rcode(struct query *, unsigned rcode);
-/* query_restart sends the query through the rules again, as it was when it left. */
-enum step query_restart(struct query *);
 
 /* query_send hands a parked query to |server|'s way out and arms its deadline; 0 or -E…. */
 int query_send(struct query *, struct server *) WUNUSED;
 
 /* query_reply.c */
+/* query_restart sends the query through the rules again, as it left them. */
+enum step query_restart(struct query *);
 /* query_fail: the backend did not take or lost the query.  Others may be tried; else SERVFAIL or silence.
  * REASON_NONE starts a query at S_CHOOSE that has not been sent yet. */
 void query_fail(struct query *, enum reason);

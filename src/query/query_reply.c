@@ -221,6 +221,27 @@ void query_lost(struct query *q, enum reason why)
 	query_fail(q, why);
 }
 
+/* query_restart takes out what was added for the first server: the next one may not want it. */
+enum step query_restart(struct query *q)
+{
+	struct dq *dq = &q->dq;
+
+	dq->msg = q->core->work;
+	memcpy(dq->msg, q->ask, q->ask_len);
+	dq->len = q->ask_len;
+	dq->cap = QUERY_BUF;
+	if (q->added_ecs && !q->had_ecs)
+		(void)!(q->added_opt ? edns_remove(dq->msg, &dq->len)
+				     : edns_remove_option(dq->msg, &dq->len, EDNS_ECS));
+	q->added_opt = q->added_ecs = q->zero_scope = q->scope_zero = false;
+	dq->is_response = dq->restart = false;
+	dq->restarts++;
+	dq->backend = NULL;
+	q->has_key = false;
+	dq_changed(dq);
+	return S_RULES;
+}
+
 void query_timeout(struct wheel_node *node, uint64_t now_ms)
 {
 	struct query *q = container_of(node, struct query, timer);

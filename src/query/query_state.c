@@ -20,10 +20,15 @@ struct query *query_init(struct core *core, const struct client *client, const u
 {
 	struct query *q = &core->scratch;
 
-	memset(q, 0, sizeof(*q));
+	memset(q, 0, offsetof(struct query, dq.edns)); /* the rest is set before it is read */
+	q->dq.ask_edns.present = false;
+	q->dq.ecs4.net.family = q->dq.ecs6.net.family = 0;
+	q->back = NULL;
+	q->timer = (struct wheel_node){0};
 	q->magic = QUERY_MAGIC;
 	q->core = core;
-	q->client = *client;
+	if (client != &q->client)
+		q->client = *client;
 	q->hold = core->hold;
 	q->dq.msg = core->work;
 	q->dq.len = len;
@@ -176,7 +181,8 @@ void query_end(struct query *q)
 {
 	struct core *core = q->core;
 
-	dq_free_marks(&q->dq);
+	if (q->dq.tags || q->dq.edes)
+		dq_free_marks(&q->dq);
 	if (!q->parked)
 		return;
 	must(!q->waiting);
@@ -306,6 +312,7 @@ int core_set_conf(struct core *core, struct conf *conf)
 	h->conf = conf;
 	h->current = true;
 	core->hold = h;
+	core->acl_client.family = 0;
 	if (old) {
 		old->current = false;
 		hold_drop(old);

@@ -22,12 +22,21 @@ struct act_addrs {
 	struct addr v[];
 };
 
+static bool has_type(const struct act_addrs *me, unsigned qtype)
+{
+	for (size_t i = 0; i < me->n; i++)
+		if (qtype == (me->v[i].family == AF_INET ? QTYPE_A : QTYPE_AAAA))
+			return true;
+	return false;
+}
+
 static enum act run_addrs(struct action *a, struct dq *dq)
 {
 	const struct act_addrs *me = (const struct act_addrs *)a;
 	unsigned qtype = dq->question->qtype;
 
-	if ((qtype != QTYPE_A && qtype != QTYPE_AAAA && qtype != QTYPE_ANY) || !class_answered(dq))
+	/* A type that no address is of goes on to the next rule, as in dnsdist. */
+	if (!class_answered(dq) || (qtype != QTYPE_ANY && !has_type(me, qtype)))
 		return ACT_NEXT;
 	return answered(dq_answer_addrs(dq, me->v, me->n, &me->opts));
 }

@@ -2,7 +2,7 @@
 #include "rule_priv.h"
 #include <strings.h>
 
-enum act chain_run(const struct chain *chain, struct dq *dq)
+enum act chain_evaluate(const struct chain *chain, struct dq *dq)
 {
 	for (size_t i = 0; i < chain->n; i++) {
 		struct rule *r = chain->v[i];

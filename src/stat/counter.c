@@ -27,7 +27,7 @@ static const struct {
 };
 _Static_assert(COUNTER_COUNT <= UINT8_MAX, "a counter's number fits a byte");
 
-static const double windows[LATENCY_WINDOWS] = {100, 1000, 10000, 1000000};
+static const double shares[LATENCY_WINDOWS] = {1.0 / 100, 1.0 / 1000, 1.0 / 10000, 1.0 / 1000000};
 
 /* The averages have one row for all datagrams and one for each kind of stream. */
 static const uint8_t average_of[PROTO_COUNT] = {
@@ -133,8 +133,9 @@ void stat_latency(struct counters *c, enum proto proto, uint64_t us)
 	while (us >= histogram[i].below_us && histogram[i].counter != COUNTER_LATENCY_SLOW)
 		i++;
 	stat_inc(c, histogram[i].counter);
+#pragma GCC unroll 4
 	for (i = 0; i < LATENCY_WINDOWS; i++) {
-		double next = avg[i] + ((double)us - avg[i]) / windows[i];
+		double next = avg[i] + ((double)us - avg[i]) * shares[i];
 
 		__atomic_store(&avg[i], &next, __ATOMIC_RELAXED);
 	}

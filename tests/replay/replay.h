@@ -34,7 +34,7 @@ bool script_read(struct script *, const char *path);
 void script_free(struct script *);
 
 /* ---- spec.c: what a statement says of a message ---- */
-enum { SPEC_RDATA = 2048, SPEC_OPTIONS = 16 };
+enum { SPEC_RDATA = 4096, SPEC_OPTIONS = 16 };
 struct record {
 	enum section section;
 	struct name owner;

@@ -63,7 +63,7 @@ def active(scene):
     equal(rcode(port), SERVFAIL, "no server")
     p.sick = False
     started = time.monotonic()
-    d.wait_log("is up", 8)
+    d.wait_log("is up", 8, after=d.log().index("is down"))
     within(time.monotonic() - started, 0.9, 4 * SLOW, "seconds until up: two good answers")
     equal(rcode(port), NOERROR, "up again")
 

@@ -1,6 +1,7 @@
 /* test_cache_room.c: eviction, budgets, tables that grow, memory that is out, threads. */
 #include "cache_priv.h"
 #include "fixture.h"
+#include <pthread.h>
 #include "mem.h"
 #include <stdio.h>
 #include <setjmp.h>

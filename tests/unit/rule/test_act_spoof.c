@@ -56,7 +56,7 @@ static void addresses(void **state)
 
 	(void)state;
 	assert_spoofs("SpoofAction", one, QTYPE_A, "AN A 60 c0000201\n");
-	assert_spoofs("SpoofAction", one, QTYPE_AAAA, "");
+	assert_spoofs("SpoofAction", one, QTYPE_AAAA, NULL);
 	assert_spoofs("SpoofAction", one, QTYPE_ANY, "AN A 60 c0000201\n");
 	assert_spoofs("SpoofAction", one, QTYPE_TXT, NULL);
 	assert_spoofs("SpoofAction", list, QTYPE_A, "AN A 5 c0000201\n");
