@@ -34,6 +34,7 @@ struct probes *probes_new(struct lane *, const struct probe_hooks *) WUNUSED NON
 void probes_free(struct probes **) NONNULL;
 /* probes_set: these servers are checked from now on (references are taken). 0 or -ENOMEM. */
 int probes_set(struct probes *, struct server *const *, size_t n, bool verbose) WUNUSED;
+bool probes_settled(const struct probes *) NONNULL; /* every backend that is checked has had its first check */
 
 /* sock_opts of a backend: its source address, interface, DSCP. */
 void back_sock_opts(const struct server *, struct sock_opts *, struct addr *source_r, char interface[32]) NONNULL;

@@ -28,6 +28,7 @@ struct lane {
 	struct conn *dirty;      /* connections with something to write at the end of the turn */
 	struct conn *idle_first, *idle_last; /* client connections by last activity, oldest first */
 	unsigned conns;
+	int fd_max;              /* client connections leave the descriptors from here on to backends; 0: no such rule */
 	struct back_slot *backs;
 	size_t nbacks;
 	struct up *dirty_up;     /* connections to backends with something to write */
@@ -37,9 +38,11 @@ struct lane {
 	struct log_site log_accept, log_connect;
 };
 
-/* lane_init: batches of |batch| datagrams; 0 or -ENOMEM, -errno.  lane_done closes fronts, backs, queries. */
+/* lane_init: batches of |batch| datagrams; 0 or -ENOMEM, -errno.  lane_done frees it, after lane_close() of every lane. */
 int lane_init(struct lane *, unsigned index, unsigned batch, unsigned parked_max, const struct edge_ops *,
 	struct clients *) WUNUSED;
+/* lane_close: nothing is read, waiting queries end, connections close; letters may still be posted to it. */
+void lane_close(struct lane *) NONNULL;
 void lane_done(struct lane *) NONNULL;
 void lane_flush(struct lane *) NONNULL; /* end of a turn: what is queued leaves */
 static inline struct lane *lane_of(struct core *core)

@@ -54,7 +54,7 @@ static inline int io_fd(const struct io *io)
 /* mailbox: messages from other workers, in order. */
 struct letter {
 	struct letter *next;
-	void (*open)(struct letter *, void *owner); /* runs on the owner's worker and frees the letter */
+	void (*open)(struct letter *, void *owner); /* on the owner's worker; frees the letter; owner NULL: only that */
 };
 struct mailbox {
 	_Atomic(struct letter *) head; /* newest first */
@@ -64,7 +64,7 @@ struct mailbox {
 	void *owner;
 };
 int mailbox_init(struct mailbox *, struct loop *, void *owner) WUNUSED NONNULL;
-void mailbox_done(struct mailbox *) NONNULL;
+void mailbox_done(struct mailbox *) NONNULL; /* letters that are left are thrown away; nobody may post any more */
 /* mailbox_post: 0, -EAGAIN when |cap| letters wait (0: no cap), -EPIPE when its owner has ended; then the letter is
  * still the caller's.  Any thread. */
 int mailbox_post(struct mailbox *, struct letter *, unsigned cap) NONNULL;

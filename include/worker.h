@@ -51,7 +51,7 @@ int daemon_run(struct daemon *) WUNUSED NONNULL;
 void daemon_free(struct daemon **) NONNULL;
 
 /* ---- process.c: users and files ---- */
-int process_limits(void);               /* as many descriptors as allowed */
+int process_limits(void);               /* as many descriptors as allowed; how many these are */
 int process_drop(const struct options *, const struct conf *, const char **error_r) WUNUSED NONNULL;
 int process_signals(void) WUNUSED;      /* blocks what daemon_run reads; a signalfd or -errno */
 

@@ -55,7 +55,7 @@ static void came_back(struct letter *l, void *owner)
 {
 	struct parcel *p = container_of(l, struct parcel, letter);
 	struct lane *lane = owner;
-	struct back **slot = back_slot(lane, p->errand.server, p->errand.stream);
+	struct back **slot = lane ? back_slot(lane, p->errand.server, p->errand.stream) : NULL;
 	struct back_remote *r = slot && *slot && (*slot)->ops == &back_remote_ops
 					? container_of(*slot, struct back_remote, base)
 					: NULL;
@@ -119,7 +119,7 @@ static void came_home(struct letter *l, void *owner)
 {
 	struct parcel *p = container_of(l, struct parcel, letter);
 	struct lane *lane = owner;
-	struct errand *e = mem_dup(&p->errand, sizeof(*e));
+	struct errand *e = lane ? mem_dup(&p->errand, sizeof(*e)) : NULL;
 	struct client c = {.ops = &errand_client, .conn = e, .stream = p->errand.stream};
 
 	if (e) {

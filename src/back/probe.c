@@ -13,7 +13,8 @@ struct probe {
 	struct wheel_node timer; /* next look, or the deadline of the check under way */
 	struct io io;
 	int fd;                  /* -1: no check under way */
-	bool stream, sent;
+	bool stream;
+	bool known;              /* the first check has ended */
 	uint16_t len;            /* of the query, without the frame */
 	uint8_t query[2 + QUERY_MAX];
 	struct bytes in;
@@ -60,6 +61,7 @@ static void finish(struct probe *p, bool ok, const char *why)
 	bool changed;
 
 	stop(p);
+	p->known = true;
 	if (!ok && p->all->verbose)
 		log_info(HEALTH, "health check of %s failed: %s", server_name(s), why);
 	changed = health_result(s, ok, now_of(p));
@@ -270,6 +272,15 @@ void probes_free(struct probes **p)
 		probe_free(all->v[i]);
 	mem_free(all->v);
 	mem_free(all);
+}
+
+bool probes_settled(const struct probes *all)
+{
+	for (size_t i = 0; i < all->n; i++)
+		if (!all->v[i]->known && health_next_ms(all->v[i]->server) != UINT64_MAX &&
+			server_health_mode(all->v[i]->server) == HEALTH_ACTIVE)
+			return false;
+	return true;
 }
 
 static struct probe *take(struct probes *all, const struct server *s)

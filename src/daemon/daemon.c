@@ -6,7 +6,8 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { STACK = 256 << 10, BATCH = 64, BATCH_SMALL = 16, PARKED_MB_SHARE = 16 };
+enum { STACK = 256 << 10, BATCH = 64, BATCH_SMALL = 16, PARKED_MB_SHARE = 16, FD_RESERVE = 64,
+	FIRST_CHECK_MS = 1500 };
 
 static uint64_t monotonic_ms(void)
 {
@@ -72,6 +73,7 @@ static int make_workers(struct daemon *d, const struct conf *c, const char **err
 		err = lane_init(&w->lane, i, batch, waiting, layout_places(d->layout) ? &edge_home : &edge_own,
 			d->clients);
 		w->lane.home = home_of;
+		w->lane.fd_max = d->fds - (d->fds > 8 * FD_RESERVE ? FD_RESERVE : d->fds / 8);
 		if (err == 0)
 			err = make_rings(w, &c->set, n);
 		if (err < 0)
@@ -209,7 +211,7 @@ struct daemon *daemon_new(const struct options *o, const char *config, const str
 		error_set(error_r, "out of memory");
 		return NULL;
 	}
-	(void)process_limits();
+	d->fds = process_limits();
 	c = daemon_load(d, error_r);
 	if (!c || conf_freeze(c, error_r) < 0 || choose_layout(d, c, error_r) < 0 ||
 		make_workers(d, c, error_r) < 0 || start_control(d, error_r) < 0) {
@@ -246,6 +248,24 @@ static int start_threads(struct daemon *d)
 	return err;
 }
 
+/* serve lets the fronts read once every backend has had its first check: until then clients' queries wait in their
+ * sockets, and none is lost for want of a server. */
+static void serve(struct wheel_node *node, uint64_t now_ms)
+{
+	struct daemon *d = container_of(node, struct daemon, serve);
+
+	if (!probes_settled(d->probes) && now_ms < d->serve_at_ms) {
+		wheel_arm(&d->workers[0].lane.loop.wheel, node, now_ms + 1);
+		return;
+	}
+	pthread_mutex_lock(&d->admin);
+	listen_serve(d);
+	pthread_mutex_unlock(&d->admin);
+	log_info(WORKER, "ready: layout %s, %u worker%s", layout_name(d->layout), d->nworkers,
+		d->nworkers == 1 ? "" : "s");
+	notify_ready();
+}
+
 int daemon_run(struct daemon *d)
 {
 	int err = start_threads(d);
@@ -254,9 +274,9 @@ int daemon_run(struct daemon *d)
 		log_error(WORKER, "no thread: %s", strerror(-err));
 		d->host.shutdown(d);
 	} else {
-		log_info(WORKER, "ready: layout %s, %u worker%s", layout_name(d->layout), d->nworkers,
-			d->nworkers == 1 ? "" : "s");
-		notify_ready();
+		d->serve.fire = serve;
+		d->serve_at_ms = loop_ms(&d->workers[0].lane.loop) + FIRST_CHECK_MS;
+		wheel_arm(&d->workers[0].lane.loop.wheel, &d->serve, 0);
 	}
 	loop_run(&d->workers[0].lane.loop);
 	for (unsigned i = 1; i < d->nworkers; i++)
@@ -277,12 +297,18 @@ void daemon_free(struct daemon **p)
 	if (d->reloader_started)
 		pthread_join(d->reloader, NULL);
 	resolve_stop(d);
+	if (d->plan) {
+		listen_cancel(d, d->plan);
+		mem_free(d->plan);
+	}
 	if (d->probes)
 		probes_free(&d->probes);
 	if (d->signal_fd >= 0) {
 		io_stop(&d->signal_io);
 		close(d->signal_fd);
 	}
+	for (unsigned i = 0; i < d->nworkers; i++)
+		lane_close(&d->workers[i].lane);
 	for (unsigned i = 0; i < d->nworkers; i++)
 		lane_done(&d->workers[i].lane);
 	for (unsigned i = 0; i < d->nlisteners; i++)

@@ -7,6 +7,7 @@
 
 enum { DAEMON_MAGIC = 0x6461656d, LISTENERS_MAX = 256, DRAIN_MS = 2000 };
 
+struct listen_plan;
 struct worker {
 	struct lane lane; /* first: edges find their worker by it */
 	struct daemon *daemon;
@@ -26,6 +27,7 @@ struct daemon {
 	struct host host;
 	struct clients *clients;
 	unsigned nworkers;
+	int fds;                     /* descriptors allowed */
 	struct worker *workers;
 	pthread_mutex_t admin;       /* one configuration change at a time */
 	pthread_mutex_t lock;        /* |conf| below */
@@ -37,9 +39,13 @@ struct daemon {
 	int signal_fd;
 	struct io signal_io;
 	struct wheel_node tick;      /* maintenance, once a second */
+	unsigned conns_peak;         /* most client connections since memory was given back */
 	uint64_t clean_ms, sweep_ms; /* last cache cleaning */
 	_Atomic bool reloading, reload_again, stop, hurry;
-	bool serving;                /* fronts read */
+	struct listen_plan *plan;    /* opened, not read yet: until backends had their first check */
+	_Atomic bool serving;        /* fronts read */
+	struct wheel_node serve;
+	uint64_t serve_at_ms;        /* at the latest */
 	struct resolver *resolver;   /* resolve.c */
 	pthread_t reloader;
 	bool reloader_started;
@@ -61,7 +67,8 @@ struct listen_plan {
 int listen_open(struct daemon *, const struct conf *, struct listen_plan *, const char **error_r) WUNUSED;
 void listen_cancel(struct daemon *, struct listen_plan *);
 void listen_apply(struct daemon *, struct listen_plan *); /* starts fresh fronts, stops those not in the plan */
-void listen_show(const struct daemon *, struct text *);
+void listen_serve(struct daemon *); /* d->plan goes to work */
+void listen_show(struct daemon *, struct text *);
 
 /* post.c */
 int post_conf(struct worker *, struct conf *); /* takes over the reference */

@@ -51,12 +51,10 @@ int lane_init(struct lane *lane, unsigned index, unsigned batch, unsigned parked
 	return lane->in && lane->out && lane->scratch ? 0 : -ENOMEM;
 }
 
-void lane_done(struct lane *lane)
+void lane_close(struct lane *lane)
 {
 	if (lane->magic != LANE_MAGIC)
 		return;
-	if (lane->loop.base && lane->mailbox.fd >= 0)
-		mailbox_done(&lane->mailbox);
 	while (lane->fronts)
 		front_stop(lane, lane->fronts->listener);
 	if (lane->core.hold)
@@ -67,6 +65,17 @@ void lane_done(struct lane *lane)
 		back_close(lane, &lane->backs[i].stream);
 	}
 	mem_free(lane->backs);
+	lane->backs = NULL;
+	lane->nbacks = 0;
+}
+
+void lane_done(struct lane *lane)
+{
+	if (lane->magic != LANE_MAGIC)
+		return;
+	lane_close(lane);
+	if (lane->loop.base && lane->mailbox.fd >= 0)
+		mailbox_done(&lane->mailbox);
 	ring_free(&lane->core.query_ring);
 	ring_free(&lane->core.reply_ring);
 	dgram_in_free(&lane->in);

@@ -151,14 +151,26 @@ void listen_apply(struct daemon *d, struct listen_plan *plan)
 		for (unsigned w = 0; !planned(plan, d->listeners[i]) && w < d->nworkers; w++)
 			if (post_front(&d->workers[w], d->listeners[i], -1) < 0)
 				log_warn(FRONT, "out of memory: a listening socket stays open");
-		listener_free(&d->listeners[i]);
 	}
+	pthread_mutex_lock(&d->lock); /* others may be looking at the list */
+	for (unsigned i = 0; i < d->nlisteners; i++)
+		listener_free(&d->listeners[i]);
 	memcpy(d->listeners, plan->listeners, plan->n * sizeof(plan->listeners[0]));
 	d->nlisteners = plan->n;
+	pthread_mutex_unlock(&d->lock);
 }
 
-void listen_show(const struct daemon *d, struct text *out)
+void listen_serve(struct daemon *d)
 {
+	listen_apply(d, d->plan);
+	mem_free(d->plan);
+	d->plan = NULL;
+	d->serving = true;
+}
+
+void listen_show(struct daemon *d, struct text *out)
+{
+	pthread_mutex_lock(&d->lock);
 	text_add(out, "#   Address                                  Protocol   Queries    Responses  Connections\n");
 	for (unsigned i = 0; i < d->nlisteners; i++) {
 		const struct listener *l = d->listeners[i];
@@ -169,4 +181,5 @@ void listen_show(const struct daemon *d, struct text *out)
 			(unsigned long long)atomic_load(&l->responses), atomic_load(&l->conns),
 			l->conf.max_connections);
 	}
+	pthread_mutex_unlock(&d->lock);
 }

@@ -16,9 +16,14 @@ struct conf_letter {
 static void conf_open(struct letter *l, void *owner)
 {
 	struct conf_letter *c = container_of(l, struct conf_letter, letter);
-	struct worker *w = worker_of(owner);
-	struct daemon *d = w->daemon;
+	struct worker *w = owner ? worker_of(owner) : NULL;
+	struct daemon *d = w ? w->daemon : NULL;
 
+	if (!w) {
+		conf_free(&c->conf);
+		mem_free(c);
+		return;
+	}
 	if (w->lane.index == 0 && d->probes &&
 		probes_set(d->probes, c->conf->servers, c->conf->nservers, c->conf->set.verbose_health) < 0)
 		log_warn(HEALTH, "out of memory: not every backend is checked");
@@ -50,12 +55,14 @@ struct front_letter {
 static void front_open(struct letter *l, void *owner)
 {
 	struct front_letter *f = container_of(l, struct front_letter, letter);
-	struct worker *w = worker_of(owner);
+	struct worker *w = owner ? worker_of(owner) : NULL;
 
-	if (f->fd < 0)
+	if (f->fd < 0 && w)
 		front_stop(&w->lane, f->listener);
-	else if (w->stopping)
+	else if (f->fd >= 0 && (!w || w->stopping))
 		close(f->fd);
+	else if (!w)
+		(void)0; /* nothing listens any more */
 	else if (front_start(&w->lane, f->listener, f->fd) < 0)
 		log_error(FRONT, "out of memory: a listening socket was closed");
 	listener_free(&f->listener);
@@ -84,7 +91,8 @@ static void reconnect_open(struct letter *l, void *owner)
 {
 	struct server_letter *s = container_of(l, struct server_letter, letter);
 
-	back_reconnect(owner, s->server);
+	if (owner)
+		back_reconnect(owner, s->server);
 	server_free(&s->server);
 	mem_free(s);
 }
@@ -106,7 +114,8 @@ static void sweep_open(struct letter *l, void *owner)
 	struct lane *lane = owner;
 
 	mem_free(l);
-	back_sweep(lane, core_conf(&lane->core));
+	if (lane)
+		back_sweep(lane, core_conf(&lane->core));
 }
 
 void post_sweep(struct worker *w)

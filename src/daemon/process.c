@@ -1,6 +1,7 @@
 /* process.c: limits, signals, users. */
 #include "worker.h"
 #include <grp.h>
+#include <limits.h>
 #include <pwd.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -12,9 +13,11 @@ int process_limits(void)
 	struct rlimit r;
 
 	if (getrlimit(RLIMIT_NOFILE, &r) < 0)
-		return -errno;
+		return INT_MAX;
 	r.rlim_cur = r.rlim_max;
-	return setrlimit(RLIMIT_NOFILE, &r) < 0 ? -errno : 0;
+	if (setrlimit(RLIMIT_NOFILE, &r) < 0 && getrlimit(RLIMIT_NOFILE, &r) < 0)
+		return INT_MAX;
+	return r.rlim_cur < INT_MAX ? (int)r.rlim_cur : INT_MAX;
 }
 
 int process_signals(void)

@@ -42,8 +42,13 @@ int daemon_install(struct daemon *d, struct conf *c, const char **error_r)
 		return err;
 	}
 	install(d, c);
-	listen_apply(d, plan);
-	mem_free(plan);
+	if (d->plan) { /* still waiting to serve the first one */
+		listen_cancel(d, d->plan);
+		mem_free(d->plan);
+	}
+	d->plan = plan;
+	if (d->serving)
+		listen_serve(d);
 	return 0;
 }
 

@@ -4,6 +4,8 @@
  * try fails; until the first one succeeds its backend takes no queries. */
 #include "daemon_priv.h"
 #include <netdb.h>
+#include <time.h>
+#include <unistd.h>
 
 enum { AGAIN_MS = 60000, SOON_MS = 2000, STACK = 256 << 10 };
 
@@ -64,20 +66,15 @@ static struct due *due_of(struct resolver *r, const struct server *s)
 	return NULL;
 }
 
-/* answered runs on worker 0. */
-static void answered(struct letter *l, void *owner)
+static void use_answer(struct daemon *d, const struct task *t, uint64_t now_ms)
 {
-	struct task *t = container_of(l, struct task, letter);
-	struct worker *w = container_of((struct lane *)owner, struct worker, lane);
-	struct daemon *d = w->daemon;
 	struct due *due = d->resolver ? due_of(d->resolver, t->server) : NULL;
-	uint64_t now = loop_ms(&w->lane.loop);
 	struct addr buf, was = *server_addr(t->server, &buf);
 	char text[ADDR_TEXT];
 
 	if (due) {
 		due->busy = false;
-		due->at_ms = now + (t->addr.family ? AGAIN_MS : SOON_MS);
+		due->at_ms = now_ms + (t->addr.family ? AGAIN_MS : SOON_MS);
 	}
 	if (t->addr.family && !addr_same_ip(&was, &t->addr)) {
 		server_set_addr(t->server, &t->addr);
@@ -87,6 +84,16 @@ static void answered(struct letter *l, void *owner)
 	} else if (!t->addr.family && !was.family) {
 		log_warn(BACK, "backend %s: its name does not resolve yet", server_name(t->server));
 	}
+}
+
+/* answered runs on worker 0. */
+static void answered(struct letter *l, void *owner)
+{
+	struct task *t = container_of(l, struct task, letter);
+	struct lane *lane = owner;
+
+	if (lane)
+		use_answer(container_of(lane, struct worker, lane)->daemon, t, loop_ms(&lane->loop));
 	server_free(&t->server);
 	mem_free(t);
 }
@@ -141,6 +148,7 @@ static struct resolver *resolver_new(struct daemon *d)
 void resolve_stop(struct daemon *d)
 {
 	struct resolver *r = d->resolver;
+	struct timespec until;
 
 	if (!r)
 		return;
@@ -148,7 +156,10 @@ void resolve_stop(struct daemon *d)
 	r->stop = true;
 	pthread_cond_signal(&r->more);
 	pthread_mutex_unlock(&r->lock);
-	pthread_join(r->thread, NULL);
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += 1;
+	if (pthread_timedjoin_np(r->thread, NULL, &until) != 0)
+		_exit(0); /* the system's resolver hangs: nothing is left to do but this, and it cannot be called off */
 	while (r->first) {
 		struct task *t = r->first;
 

@@ -1,7 +1,7 @@
 /* tick.c: what worker 0 does once a second: Lua's maintenance, cache cleaning, rates, tidying. */
 #include "daemon_priv.h"
 
-enum { TICK_MS = 1000, SWEEP_MS = 10000 };
+enum { TICK_MS = 1000, SWEEP_MS = 10000, CROWD = 500 };
 
 /* seen: was this cache cleaned already for an earlier pool? */
 static bool seen(const struct conf *c, size_t upto)
@@ -26,6 +26,21 @@ static void clean_caches(const struct conf *c, uint64_t now_ms)
 	}
 }
 
+/* trim gives memory back when a crowd of connections has left. */
+static void trim(struct daemon *d)
+{
+	unsigned now = 0;
+
+	for (unsigned i = 0; i < d->nlisteners; i++)
+		now += atomic_load_explicit(&d->listeners[i]->conns, memory_order_relaxed);
+	if (now > d->conns_peak)
+		d->conns_peak = now;
+	if (d->conns_peak < CROWD || now > d->conns_peak / 2)
+		return;
+	d->conns_peak = now;
+	mem_trim();
+}
+
 static void tick(struct wheel_node *node, uint64_t now_ms)
 {
 	struct daemon *d = container_of(node, struct daemon, tick);
@@ -37,6 +52,10 @@ static void tick(struct wheel_node *node, uint64_t now_ms)
 	for (size_t i = 0; i < c->nservers; i++)
 		server_rates(c->servers[i], now_ms);
 	resolve_tick(d, c, now_ms);
+	if (d->serving && pthread_mutex_trylock(&d->admin) == 0) {
+		trim(d);
+		pthread_mutex_unlock(&d->admin);
+	}
 	if (now_ms - d->clean_ms >= 1000ull * c->set.cache_clean_s) {
 		d->clean_ms = now_ms;
 		clean_caches(c, now_ms);

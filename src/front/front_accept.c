@@ -82,6 +82,12 @@ static void accept_ready(struct io *io, short what)
 				return;
 			continue; /* this one is gone; the next may be fine */
 		}
+		if (f->lane->fd_max && fd >= f->lane->fd_max) { /* descriptors are handed out lowest first */
+			close(fd);
+			if (no_fd(f, EMFILE))
+				continue;
+			return;
+		}
 		addr_from_sockaddr(&peer, (struct sockaddr *)&ss);
 		why = admit(f, &peer, &who);
 		if (why == REASON_NONE && !conn_new(f, fd, &peer, who)) {

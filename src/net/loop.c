@@ -150,15 +150,10 @@ void io_stop(struct io *io)
 }
 
 /* ---- mailbox ---- */
-static void mailbox_open(struct io *io, short what)
+static void open_all(struct mailbox *m, void *owner)
 {
-	struct mailbox *m = container_of(io, struct mailbox, io);
 	struct letter *l, *next, *first = NULL;
-	uint64_t n;
 
-	(void)what;
-	if (read(m->fd, &n, sizeof(n)) < 0 && errno != EAGAIN)
-		return;
 	l = atomic_exchange_explicit(&m->head, NULL, memory_order_acquire);
 	for (; l; l = next) { /* newest first becomes oldest first */
 		next = l->next;
@@ -168,8 +163,19 @@ static void mailbox_open(struct io *io, short what)
 	for (l = first; l; l = next) {
 		next = l->next;
 		atomic_fetch_sub_explicit(&m->count, 1, memory_order_relaxed);
-		l->open(l, m->owner);
+		l->open(l, owner);
 	}
+}
+
+static void mailbox_open(struct io *io, short what)
+{
+	struct mailbox *m = container_of(io, struct mailbox, io);
+	uint64_t n;
+
+	(void)what;
+	if (read(m->fd, &n, sizeof(n)) < 0 && errno != EAGAIN)
+		return;
+	open_all(m, m->owner);
 }
 
 int mailbox_init(struct mailbox *m, struct loop *l, void *owner)
@@ -188,7 +194,7 @@ void mailbox_done(struct mailbox *m)
 {
 	if (m->fd < 0)
 		return;
-	mailbox_open(&m->io, 0); /* letters free themselves */
+	open_all(m, NULL);
 	io_stop(&m->io);
 	close(m->fd);
 	m->fd = -1;

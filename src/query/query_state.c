@@ -21,7 +21,7 @@ struct query *query_init(struct core *core, const struct client *client, const u
 	struct query *q = &core->scratch;
 
 	memset(q, 0, offsetof(struct query, dq.edns)); /* the rest is set before it is read */
-	q->dq.ask_edns.present = false;
+	q->dq.ask_edns = (struct edns){0}; /* selectors read its flags without asking whether it is there */
 	q->dq.ecs4.net.family = q->dq.ecs6.net.family = 0;
 	q->back = NULL;
 	q->timer = (struct wheel_node){0};
