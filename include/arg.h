@@ -74,22 +74,19 @@ struct field_list {
 	char **v;
 	size_t n;
 };
-struct field {
+struct field { /* small: there are many */
 	const char *name;
-	enum field_type type;
-	size_t offset; /* in the object */
-	double min, max;    /* both 0: whatever the type holds */
-	const char *absent; /* the default as text, NULL: zero */
-	const char *unit;   /* "ms", "s", "bytes", "" */
-	const char *doc;    /* one sentence; NULL in builds without documentation */
-	/* custom: for FIELD_OBJ; takes the value into |object|.  0 or -EINVAL with |*error_r|. */
-	int (*custom)(void *object, const struct arg *, const char **error_r);
+	union {
+		const char *absent; /* the default as text, NULL: zero */
+		/* for FIELD_OBJ: takes the value into |object|.  0 or -EINVAL with |*error_r|. */
+		int (*custom)(void *object, const struct arg *, const char **error_r);
+	};
+	uint32_t min, max; /* both 0: whatever the type holds */
+	uint16_t offset;   /* in the object */
+	uint8_t type;      /* enum field_type */
+	DOC_MEMBER unit;   /* "ms", "s", "bytes", "" */
+	DOC_MEMBER doc;    /* one sentence */
 };
-#ifdef NO_DOCS
-#define FIELD_DOC(s) NULL
-#else
-#define FIELD_DOC(s) s
-#endif
 const struct field *field_find(const struct field *, size_t n, const char *name) NONNULL;
 /* field_set checks and stores one value.  0, or -EINVAL / -ENOMEM with a sentence at |*error_r| such as
  * "weight: expected a whole number from 1 to 65535, got 'many'". */

@@ -23,6 +23,20 @@
 #define LEN(a)                     (sizeof(a) / sizeof((a)[0]))
 #define container_of(p, type, mem) ((type *)(void *)((char *)(p) - offsetof(type, mem)))
 
+/* Sentences and examples of rows: in builds without documentation these members take no room at all.
+ *   DOC_MEMBER doc;   declares one
+ *   DOC("…")          gives it in a row; a row without one says DOC(NULL)
+ *   DOC_TEXT(r->doc)  reads it; NULL without documentation */
+#ifdef NO_DOCS
+#define DOC_MEMBER  struct {}
+#define DOC(s)      {}
+#define DOC_TEXT(s) ((const char *)NULL)
+#else
+#define DOC_MEMBER  const char *
+#define DOC(s)      s
+#define DOC_TEXT(s) (s)
+#endif
+
 /* base_die prints where an invariant of ours broke and aborts. */
 void base_die(const char *file, int line, const char *what) NORETURN;
 #ifdef NO_VERBOSE
@@ -33,6 +47,21 @@ void base_die(const char *file, int line, const char *what) NORETURN;
 
 /* Structs that travel through a void pointer begin with a magic and are taken back with one of these. */
 #define MAGIC_CHECK(p, m) must((p)->magic == (m))
+
+/* copy_short is memcpy() without the call for 16 to 64 bytes, as most names and plain messages have. */
+static inline void copy_short(uint8_t *to, const uint8_t *from, size_t len)
+{
+	if (len - 16 > 64 - 16) {
+		memcpy(to, from, len);
+		return;
+	}
+	memcpy(to, from, 16);
+	if (len > 32) {
+		memcpy(to + 16, from + 16, 16);
+		memcpy(to + len - 32, from + len - 32, 16);
+	}
+	memcpy(to + len - 16, from + len - 16, 16);
+}
 
 static inline uint16_t get16(const uint8_t *p)
 {

@@ -178,7 +178,10 @@ const char *qtype_text(unsigned type, char buf[16]) NONNULL; /* "A", "TYPE65280"
 int qtype_from_text(const char *) NONNULL;                   /* mnemonic in any case, TYPEn, number; or -EINVAL */
 const char *rcode_text(unsigned rcode, char buf[16]) NONNULL; /* "No Error", "NXDomain" … as dnsdist prints */
 int rcode_from_text(const char *) NONNULL;                   /* "REFUSED" or a number; or -EINVAL */
-const char *opcode_text(unsigned opcode) NONNULL;
+const char *opcode_text(unsigned opcode);
+/* The |i|th mnemonic and its number; NULL after the last. */
+const char *qtype_row(size_t i, unsigned *num_r) NONNULL;
+const char *rcode_row(size_t i, unsigned *num_r) NONNULL;
 
 /* svcb.c: SVCB/HTTPS rdata (RFC 9460). */
 struct svcb_param {

@@ -24,6 +24,8 @@ struct listener {
 	const struct front_ops *ops;
 	struct bind_conf conf;
 	uint32_t recv_buffer, send_buffer;
+	uint8_t fast_open_key[16];
+	bool has_fast_open_key;
 	bool share_port;     /* several workers listen: SO_REUSEPORT */
 	_Atomic bool muted;
 	_Atomic uint64_t queries, responses, accepted, died_reading, died_sending, gave_up, client_timeouts;

@@ -74,6 +74,7 @@ struct sock_opts {
 	const struct addr *bind;   /* local address, NULL any */
 	const char *interface;     /* SO_BINDTODEVICE, NULL none */
 	bool reuse_port, listener, no_port, fast_open, pktinfo;
+	const uint8_t *fast_open_key; /* 16 bytes, NULL: the kernel's */
 	uint32_t backlog, fast_open_queue, recv_buffer, send_buffer, dscp;
 };
 int sock_udp(int family, const struct sock_opts *) WUNUSED NONNULL;

@@ -77,8 +77,9 @@ struct dq {
 };
 
 /* dq.c: helpers for selectors and actions. */
-const struct edns *dq_edns(struct dq *) NONNULL; /* of |msg|, parsed once; never NULL */
-void dq_changed(struct dq *) NONNULL;            /* |msg| was edited: forget what was parsed of it */
+const struct edns *dq_edns_read(struct dq *) NONNULL; /* dq_edns: of |msg|, parsed once; never NULL */
+static inline const struct edns *dq_edns(struct dq *d) { return d->edns_known ? &d->edns : dq_edns_read(d); }
+static inline void dq_changed(struct dq *d) { d->edns_known = false; } /* |msg| was edited: forget that */
 int dq_set_tag(struct dq *, const char *key, const char *value, size_t len) WUNUSED NONNULL;
 const struct tag *dq_tag(const struct dq *, const char *key) NONNULL;
 void dq_unset_tag(struct dq *, const char *key) NONNULL;
@@ -141,12 +142,16 @@ void action_free(struct action **) NONNULL;
  * svc (of OBJ_SVC); OBJ_SELECTOR for rule; ARG_TABLE for opts (its keys are checked by make).  |argv| has one value per
  * parameter, ARG_NIL when absent.  make() returns NULL with |*error_r| "expected …" or -ENOMEM text. */
 struct selector_row {
-	const char *word, *spec, *doc, *example; /* doc, example: NULL in builds without documentation */
+	const char *word, *spec;
 	struct selector *(*make)(const struct arg *argv, size_t argc, const char **error_r);
+	DOC_MEMBER doc;
+	DOC_MEMBER example;
 };
 struct action_row {
-	const char *word, *spec, *doc, *example;
+	const char *word, *spec;
 	struct action *(*make)(const struct arg *argv, size_t argc, const char **error_r);
+	DOC_MEMBER doc;
+	DOC_MEMBER example;
 };
 extern const struct selector_row selector_rows[]; /* word NULL at the end */
 extern const struct action_row action_rows[];     /* query actions */
@@ -181,10 +186,7 @@ struct chain {
 };
 /* chain_run evaluates in order until a rule's action ends the chain; returns that act, else ACT_NEXT. */
 enum act chain_evaluate(const struct chain *, struct dq *) NONNULL;
-static inline enum act chain_run(const struct chain *chain, struct dq *dq)
-{
-	return chain->n ? chain_evaluate(chain, dq) : ACT_NEXT;
-}
+static inline enum act chain_run(const struct chain *c, struct dq *dq) { return c->n ? chain_evaluate(c, dq) : ACT_NEXT; }
 /* Editors of a chain that is not in use yet; 0, -ENOMEM or -ENOENT. */
 int chain_add(struct chain *, struct rule *) WUNUSED NONNULL; /* takes over the reference */
 int chain_copy(struct chain *to, const struct chain *from) WUNUSED NONNULL;

@@ -153,6 +153,7 @@ struct pool {
 	const struct policy *policy; /* NULL: the configuration's */
 	struct cache *cache;
 	bool use_ecs, zero_scope;
+	bool wants_ecs; /* the pool or one of its servers does; set by conf_freeze() */
 };
 void pool_sort(struct pool *) NONNULL;
 bool pool_available(const struct pool *) NONNULL; /* some server is up */

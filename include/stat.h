@@ -25,10 +25,8 @@ enum counter {
 	COUNTER_COUNT
 };
 enum counter_kind { COUNT, GAUGE, COMPUTED }; /* COMPUTED: not kept in |v|, see stat_computed() */
-extern const struct counter_row {
-	const char *name; /* dnsdist's name where it has one */
-	enum counter_kind kind;
-} counter_rows[COUNTER_COUNT];
+const char *counter_name(enum counter); /* dnsdist's name where it has one */
+enum counter_kind counter_kind(enum counter);
 
 /* Why a query was dropped or a connection closed: each row is a sentence and a counter. */
 enum reason {
@@ -84,13 +82,86 @@ struct ring_entry {
 	uint8_t name_len;
 	uint8_t name[NAME_WIRE + 1]; /* case as asked */
 };
-struct ring;
+enum { RING_NAME = 35 }; /* bytes of a name in its first slot */
+struct ring_slot {
+	uint64_t when_ms;
+	uint32_t usec;
+	uint16_t qtype, size, flags, ancount, client_port, backend_port;
+	uint8_t client[16], backend[16];
+	uint8_t client_family, backend_family; /* AF_INET, AF_INET6 or 0 */
+	uint8_t proto, name_len, more; /* |more|: slots that follow with the rest of the name */
+	uint8_t name[RING_NAME];
+};
+struct ring { /* its owners look at none of this; here for ring_put() */
+	uint32_t slots;
+	uint32_t head; /* next to be written */
+	uint32_t tail; /* oldest entry */
+	uint32_t used; /* slots from tail to head */
+	uint32_t count; /* entries; read without the lock */
+	uint32_t skipped;
+	bool responses;
+	bool busy; /* the lock */
+	struct ring_slot slot[];
+};
 struct ring *ring_new(size_t entries, bool responses) WUNUSED; /* 0 entries: NULL is returned and fine */
 void ring_free(struct ring **) NONNULL;
-/* ring_put adds what is given; skipped (and counted in the ring) while a reader copies.  Writer only. */
-void ring_put(struct ring *, uint64_t when_ms, const struct addr *client, const struct addr *backend,
+/* ring_claim_slow: where an entry takes several slots, or takes the place of one that did. */
+struct ring_slot *ring_claim_slow(struct ring *, const uint8_t *name, size_t len) NONNULL;
+/* ring_claim: the next slot; the oldest entries make room. */
+static inline struct ring_slot *ring_claim(struct ring *r, const uint8_t *name, size_t len)
+{
+	struct ring_slot *s = &r->slot[r->head];
+	bool full = r->used == r->slots;
+
+	if (unlikely(len > RING_NAME || (full && s->more)))
+		return ring_claim_slow(r, name, len);
+	r->head = r->head + 1 < r->slots ? r->head + 1 : 0;
+	if (likely(full)) { /* one for one */
+		r->tail = r->head;
+	} else {
+		r->used++;
+		__atomic_store_n(&r->count, r->count + 1, __ATOMIC_RELAXED);
+	}
+	s->more = 0;
+	return s;
+}
+/* ring_put adds what is given; skipped (and counted in the ring) while a reader copies.  Writer only.  Inline: every
+ * query passes here twice. */
+static inline void ring_put(struct ring *r, uint64_t when_ms, const struct addr *client, const struct addr *backend,
 	uint32_t usec, const uint8_t *name, size_t name_len, uint16_t qtype, uint16_t size, uint16_t flags,
-	uint16_t ancount, uint8_t proto);
+	uint16_t ancount, uint8_t proto)
+{
+	struct ring_slot *s;
+
+	if (!r)
+		return;
+	if (__atomic_exchange_n(&r->busy, true, __ATOMIC_ACQUIRE)) {
+		r->skipped++;
+		return;
+	}
+	s = ring_claim(r, name, name_len);
+	s->when_ms = when_ms;
+	s->usec = usec;
+	s->qtype = qtype;
+	s->size = size;
+	s->flags = flags;
+	s->ancount = ancount;
+	s->proto = proto;
+	s->client_family = s->backend_family = 0;
+	if (client) {
+		s->client_family = (uint8_t)client->family;
+		s->client_port = client->port;
+		memcpy(s->client, client->ip, sizeof(s->client));
+	}
+	if (backend) {
+		s->backend_family = (uint8_t)backend->family;
+		s->backend_port = backend->port;
+		memcpy(s->backend, backend->ip, sizeof(s->backend));
+	}
+	s->name_len = (uint8_t)name_len;
+	copy_short(s->name, name, name_len < RING_NAME ? name_len : RING_NAME);
+	__atomic_store_n(&r->busy, false, __ATOMIC_RELEASE);
+}
 /* ring_each copies the ring, then calls |fn| from the oldest to the newest entry until it returns false.
  * Any thread.  0, or -ENOMEM. */
 int ring_each(struct ring *, bool (*fn)(void *, const struct ring_entry *), void *) NONNULL;

@@ -21,6 +21,8 @@ const char *text_str(const struct text *) NONNULL;   /* never NULL */
 void text_clear(struct text *) NONNULL;              /* empties, keeps the memory */
 void text_free(struct text *) NONNULL;
 
+/* text_nth: the |i|th of strings that are kept one behind the other, each with its NUL: a table without pointers. */
+const char *text_nth(const char *strings, size_t i) NONNULL;
 /* text_u64 reads a whole decimal number; 0 or -EINVAL (empty, sign, rest, overflow). */
 int text_u64(const char *s, uint64_t *out_r) WUNUSED NONNULL;
 int text_double(const char *s, double *out_r) WUNUSED NONNULL;

@@ -107,13 +107,13 @@ static void print_kind(FILE *f, const struct field *d)
 {
 	bool number = d->type == FIELD_U32 || d->type == FIELD_DOUBLE;
 
-	fputs(field_kind(d->type), f);
+	fputs(field_kind((enum field_type)d->type), f);
 	if (number)
-		fprintf(f, " from %.15g to %.15g", d->min, d->max);
+		fprintf(f, " from %u to %u", d->min, d->max);
 	if (d->unit && *d->unit)
 		fprintf(f, " (%s)", d->unit);
-	if (d->absent && *d->absent)
-		fprintf(f, "%sdefault `%s`", *field_kind(d->type) ? ", " : "", d->absent);
+	if (d->type != FIELD_OBJ && d->absent && *d->absent)
+		fprintf(f, "%sdefault `%s`", *field_kind((enum field_type)d->type) ? ", " : "", d->absent);
 }
 
 /* Options of a table: one row each. */
@@ -208,15 +208,17 @@ static void print_absent(FILE *f, const struct words *all)
 {
 	static const char *const how[] = {[ABSENT_ERROR] = "an error that says so", [ABSENT_IGNORE] = "a warning, then ignored",
 		[ABSENT_SILENT] = "ignored"};
+	const char *at = NULL;
+	struct absent_row r;
 
 	fputs("## Words that this version lacks\n\nThey are known; using one is what the last column says.\n\n"
 	      "| word | needs | using it is |\n| --- | --- | --- |\n", f);
 	for (size_t i = 0; i < all->n; i++)
 		if (entry_lacking(&all->v[i]))
 			fprintf(f, "| `%s` | | %s |\n", all->v[i].word, how[ABSENT_ERROR]);
-	for (const struct absent_row *r = absent_rows; r->name; r++)
-		if (!words_find(all, r->name))
-			fprintf(f, "| `%s` | %s | %s |\n", r->name, r->feature && *r->feature ? r->feature : "", how[r->how]);
+	while (absent_next(&at, &r))
+		if (!words_find(all, r.name))
+			fprintf(f, "| `%s` | %s | %s |\n", r.name, r.feature, how[r.how]);
 }
 
 static void write_reference(FILE *f)

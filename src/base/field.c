@@ -92,13 +92,11 @@ static int expected_number(const struct field *f, const char *what, double min, 
 	const struct arg *a, const char **error_r)
 {
 	char low[ARG_NUM_TEXT], high[ARG_NUM_TEXT], text[192];
-	const char *unit = f->unit != NULL ? f->unit : "", *in = *unit != '\0' ? " in " : "";
+	const char *given_unit = DOC_TEXT(f->unit), *unit = given_unit != NULL ? given_unit : "";
 	arg_print_num(min, low);
 	arg_print_num(max, high);
-	if (isinf(min) && isinf(max))
-		snprintf(text, sizeof(text), "%s%s%s", what, in, unit);
-	else if (isinf(max))
-		snprintf(text, sizeof(text), "%s from %s up%s%s", what, low, in, unit);
+	if (isinf(max))
+		snprintf(text, sizeof(text), "%s%s%s", what, *unit != '\0' ? " in " : "", unit);
 	else
 		snprintf(text, sizeof(text), "%s from %s to %s%s%s", what, low, high,
 			*unit != '\0' ? " " : "", unit);
@@ -125,8 +123,7 @@ static int set_bool(const struct field *f, void *object, const struct arg *a, co
 static int set_u32(const struct field *f, void *object, const struct arg *a, const char **error_r)
 {
 	bool ranged = f->min != 0 || f->max != 0;
-	double v, min = f->min > 0 ? f->min : 0;
-	double max = ranged && f->max < UINT32_MAX ? f->max : UINT32_MAX;
+	double v, min = f->min, max = ranged ? f->max : UINT32_MAX;
 	if (!arg_read_num(a, &v) || !(v >= min && v <= max) || v != floor(v))
 		return expected_number(f, "a whole number", min, max, a, error_r);
 	uint32_t u = (uint32_t)v;
@@ -206,8 +203,9 @@ static int refuse_absent(const struct field *f, const char **error_r)
 {
 	if (f->min == 1) /* only worth a warning, which fields_apply() gives */
 		return 0;
-	return error_set(error_r, "%s: not supported yet%s%s", f->name, f->doc != NULL ? ". " : "",
-		f->doc != NULL ? f->doc : "");
+	const char *doc = DOC_TEXT(f->doc);
+	return error_set(error_r, "%s: not supported yet%s%s", f->name, doc != NULL ? ". " : "",
+		doc != NULL ? doc : "");
 }
 
 /* ---- defaults ---- */

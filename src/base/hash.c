@@ -93,22 +93,25 @@ static inline uint64_t load_le32(const uint8_t *p)
 
 static uint64_t hash_fast(const uint8_t key[16], const void *data, size_t len)
 {
-	const uint8_t *p = data;
-	uint64_t k0 = load_le64(key) | 1, k1 = load_le64(key + 8) ^ UINT64_C(0x8ebc6af09c88c6e3);
-	uint64_t state = k0 ^ (uint64_t)len * UINT64_C(0x9e3779b97f4a7c15), a = 0, b = 0;
+	const uint8_t *p = data, *end = p + len;
+	uint64_t k0 = load_le64(key), k1 = load_le64(key + 8) ^ UINT64_C(0x8ebc6af09c88c6e3);
+	uint64_t state = k0, a = 0, b = 0;
 
-	for (; len > 16; len -= 16, p += 16)
-		state = fold(load_le64(p) ^ k1, load_le64(p + 8) ^ state);
-	if (len >= 8) {
+	if (len >= 16) { /* the last sixteen bytes may overlap those before */
+		for (; end - p > 16; p += 16)
+			state = fold(load_le64(p) ^ k1, load_le64(p + 8) ^ state);
+		a = load_le64(end - 16);
+		b = load_le64(end - 8);
+	} else if (len >= 8) {
 		a = load_le64(p);
-		b = load_le64(p + len - 8);
+		b = load_le64(end - 8);
 	} else if (len >= 4) {
 		a = load_le32(p);
-		b = load_le32(p + len - 4);
+		b = load_le32(end - 4);
 	} else if (len > 0) {
 		a = load_short(p, len);
 	}
-	return fold(fold(a ^ k1, b ^ state), k0 ^ UINT64_C(0xd1342543de82ef95));
+	return fold(fold(a ^ k1, b ^ state), k0 ^ (uint64_t)len ^ UINT64_C(0xd1342543de82ef95));
 }
 #else
 #define hash_fast hash_sip13

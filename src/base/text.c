@@ -27,6 +27,13 @@ static bool text_reserve(struct text *t, size_t more)
 	return true;
 }
 
+const char *text_nth(const char *strings, size_t i)
+{
+	for (; i > 0; i--)
+		strings += strlen(strings) + 1;
+	return strings;
+}
+
 void text_add_bytes(struct text *t, const void *p, size_t len)
 {
 	if (!text_reserve(t, len))

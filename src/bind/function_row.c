@@ -434,5 +434,5 @@ const struct word function_words[] = {
 	{"addServerStateChangeCallback", "function:func", word_server_state,
 		DOC("Calls the function with a server's name and whether it is up when that changes."),
 		DOC("addServerStateChangeCallback(function(name, up) end)")},
-	{NULL, NULL, NULL, NULL, NULL},
+	{.name = NULL},
 };

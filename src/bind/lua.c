@@ -13,7 +13,7 @@ struct lua_kept {
 static const char self_key; /* its address is the key in the registry */
 
 const struct word *const lua_words[] = {config_words, access_words, log_words, server_words,
-	policy_words, pool_words, cache_words, rule_words, stat_words, value_words, function_words,
+	policy_words, pool_words, cache_words, rule_words, stat_words, top_words, value_words, function_words,
 	misc_words, net_words, NULL};
 
 static const struct class *const classes[] = {&class_name, &class_nameset, &class_suffixset,
@@ -129,6 +129,7 @@ static struct lua *lua_make(const struct host *host)
 	l->magic = LUA_MAGIC;
 	l->refs = 1;
 	l->host = host;
+	lua_frames_known();
 	l->L = luaL_newstate();
 	if (!l->L) {
 		mem_free(l);
@@ -485,7 +486,7 @@ void bind_words(void (*fn)(void *, const char *word, const char *spec, const cha
 {
 	for (size_t i = 0; lua_words[i]; i++) {
 		for (const struct word *w = lua_words[i]; w->name; w++)
-			fn(ctx, w->name, w->spec, w->doc, w->example);
+			fn(ctx, w->name, w->spec, DOC_TEXT(w->doc), DOC_TEXT(w->example));
 	}
 	lua_each_setting(fn, ctx);
 	lua_each_row(fn, ctx);

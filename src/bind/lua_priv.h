@@ -44,6 +44,9 @@ struct lua {
 };
 enum { LUA_MAGIC = 0x6c756121 };
 
+/* unwind_with_frames.c: errors can be thrown across our frames; before the first state.  Any thread. */
+void lua_frames_known(void);
+
 /* lua.c */
 struct lua *lua_self(lua_State *);            /* from the registry; never NULL inside a word */
 struct lua *lua_ref(struct lua *);
@@ -83,16 +86,12 @@ struct arena *lua_arena(lua_State *);         /* pushes a userdata that frees th
 struct word {
 	const char *name, *spec;
 	int (*call)(lua_State *, const struct word *, const struct arg *argv, size_t argc);
-	const char *doc, *example; /* NULL in builds without documentation: use DOC("…") */
+	DOC_MEMBER doc;
+	DOC_MEMBER example;
 };
-#ifdef NO_DOCS
-#define DOC(s) NULL
-#else
-#define DOC(s) s
-#endif
 extern const struct word config_words[], server_words[], pool_words[], cache_words[], rule_words[], stat_words[],
 	value_words[], function_words[], misc_words[], policy_words[], net_words[],
-	access_words[], log_words[]; /* name NULL at the end of each */
+	access_words[], log_words[], top_words[]; /* name NULL at the end of each */
 extern const struct word *const lua_words[]; /* all of them, NULL at the end */
 void lua_register_words(lua_State *, const struct word *);
 void lua_register_rows(lua_State *);     /* selectors and actions: lua_rows.c */
@@ -104,10 +103,12 @@ void lua_each_setting(void (*fn)(void *, const char *word, const char *spec, con
 	void *);
 /* One row per word that this build lacks. */
 enum absent { ABSENT_ERROR, ABSENT_IGNORE, ABSENT_SILENT };
-extern const struct absent_row {
+struct absent_row {
 	const char *name, *feature; /* feature "": not supported yet */
 	enum absent how;
-} absent_rows[]; /* name NULL at the end */
+};
+/* absent_next reads the next row; |*at| NULL: the first.  False after the last. */
+bool absent_next(const char **at, struct absent_row *row_r);
 
 /* ---- objects: userdata with a type (OBJ_… of arg.h or a name of ours), methods and attributes ---- */
 struct method {

@@ -107,9 +107,9 @@ void lua_each_row(void (*fn)(void *, const char *word, const char *spec, const c
 	void *ctx)
 {
 	for (const struct selector_row *r = selector_rows; r->word; r++)
-		fn(ctx, r->word, r->spec, r->doc, r->example);
+		fn(ctx, r->word, r->spec, DOC_TEXT(r->doc), DOC_TEXT(r->example));
 	for (const struct action_row *r = action_rows; r->word; r++)
-		fn(ctx, r->word, r->spec, r->doc, r->example);
+		fn(ctx, r->word, r->spec, DOC_TEXT(r->doc), DOC_TEXT(r->example));
 	for (const struct action_row *r = response_action_rows; r->word; r++)
-		fn(ctx, r->word, r->spec, r->doc, r->example);
+		fn(ctx, r->word, r->spec, DOC_TEXT(r->doc), DOC_TEXT(r->example));
 }

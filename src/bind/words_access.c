@@ -199,5 +199,5 @@ const struct word access_words[] = {
 		DOC("addConsoleACL(\"192.0.2.1\")")},
 	{"showConsoleACL", "", acl_show, DOC("Prints the list of peers of the console."),
 		DOC("showConsoleACL()")},
-	{NULL, NULL, NULL, NULL, NULL},
+	{.name = NULL},
 };

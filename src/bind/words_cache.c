@@ -51,7 +51,7 @@ const struct word cache_words[] = {
 		new_cache,
 		DOC("A cache for this many answers; give it to pools by getPool(name):setCache(cache)."),
 		DOC("getPool(\"\"):setCache(newPacketCache(1000, {maxTTL=3600, staleTTL=30}))")},
-	{NULL, NULL, NULL, NULL, NULL},
+	{.name = NULL},
 };
 
 /* ---- methods ---- */

@@ -90,7 +90,7 @@ void lua_each_setting(void (*fn)(void *, const char *word, const char *spec, con
 			continue;
 		snprintf(example, sizeof(example), "%s(%s%s%s)", f->name, quote,
 			f->absent ? f->absent : "", quote);
-		fn(ctx, f->name, setting_spec(f->type), f->doc, f->doc ? example : NULL);
+		fn(ctx, f->name, setting_spec((enum field_type)f->type), DOC_TEXT(f->doc), DOC_TEXT(f->doc) ? example : NULL);
 	}
 }
 
@@ -300,5 +300,5 @@ const struct word config_words[] = {
 	{"setSecurityPollInterval", "seconds:uint", accepted,
 		DOC("Accepted: there is no security polling."),
 		DOC("setSecurityPollInterval(3600)")},
-	{NULL, NULL, NULL, NULL, NULL},
+	{.name = NULL},
 };

@@ -154,5 +154,5 @@ const struct word log_words[] = {
 	{"setStructuredLogging", "on:bool options:opts?", structured_logging,
 		DOC("key=value log lines; levelPrefix, timeFormat, backend (default, json)."),
 		DOC("setStructuredLogging(true, {timeFormat=\"numeric\"})")},
-	{NULL, NULL, NULL, NULL, NULL},
+	{.name = NULL},
 };

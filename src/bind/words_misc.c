@@ -99,5 +99,5 @@ const struct word misc_words[] = {
 	{"getServerID", "", server_id, DOC("What setServerID() set, else the host's name."),
 		DOC("getServerID()")},
 	{"help", "", help, DOC("Prints all words."), DOC("help()")},
-	{NULL, NULL, NULL, NULL, NULL},
+	{.name = NULL},
 };

@@ -237,5 +237,5 @@ const struct word net_words[] = {
 	{"getMACAddress", "address:addr", mac_address,
 		DOC("The six bytes of a neighbour's MAC address, or \"\"."),
 		DOC("getMACAddress(\"192.0.2.1\")")},
-	{NULL, NULL, NULL, NULL, NULL},
+	{.name = NULL},
 };

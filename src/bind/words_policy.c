@@ -203,7 +203,7 @@ const struct word policy_words[] = {
 		DOC("setPoolServerPolicyLua(\"first\", function(servers, dq) return 1 end, \"\")")},
 	{"showPoolServerPolicy", "pool:str", show_pool_policy,
 		DOC("Prints the name of a pool's policy."), DOC("showPoolServerPolicy(\"\")")},
-	{NULL, NULL, NULL, NULL, NULL},
+	{.name = NULL},
 };
 
 void lua_register_policies(lua_State *L)

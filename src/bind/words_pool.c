@@ -68,7 +68,7 @@ const struct word pool_words[] = {
 	{"getPoolNames", "", get_pool_names, DOC("The names of all pools, as a list."),
 		DOC("getPoolNames()")},
 	{"showPools", "", show_pools, DOC("Prints the pools."), DOC("showPools()")},
-	{NULL, NULL, NULL, NULL, NULL},
+	{.name = NULL},
 };
 
 /* ---- the object ---- */

@@ -351,5 +351,5 @@ const struct word rule_words[] = {
 	{"getTopSelfAnsweredRules", "top:uint?", get_top_self,
 		DOC("Another name of getTopSelfAnsweredResponseRules()."),
 		DOC("getTopSelfAnsweredRules(10)")},
-	{NULL, NULL, NULL, NULL, NULL},
+	{.name = NULL},
 };

@@ -123,7 +123,7 @@ const struct word server_words[] = {
 		DOC("newServer(\"192.0.2.2\") rmServer(0)")},
 	{"showServers", "options:opts?", show_servers, DOC("Prints the backends; showUUIDs."),
 		DOC("showServers({showUUIDs=true})")},
-	{NULL, NULL, NULL, NULL, NULL},
+	{.name = NULL},
 };
 
 /* ---- methods ---- */

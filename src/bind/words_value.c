@@ -77,5 +77,5 @@ const struct word value_words[] = {
 	{"newSVCRecordParameters", "priority:uint target:name parameters:opts?", new_svc,
 		DOC("Makes one SVCB or HTTPS record for SpoofSVCAction()."),
 		DOC("newSVCRecordParameters(1, \"dot.example.\", {alpn={\"dot\"}, port=853})")},
-	{NULL, NULL, NULL, NULL, NULL},
+	{.name = NULL},
 };

@@ -80,8 +80,8 @@ static ssize_t get_locked(const struct cache *cache, struct slice *s, const stru
 		s->stats.misses++;
 		return -ENOBUFS;
 	}
-	memcpy(out, entry_packet(e), e->len);
-	memcpy(out + DNS_HEADER, query_name, e->name_len);
+	copy_short(out, entry_packet(e), e->len);
+	copy_short(out + DNS_HEADER, query_name, e->name_len);
 	s->stats.hits++;
 	if (end_ms <= now_ms) {
 		s->stats.stale_hits++;

@@ -86,45 +86,49 @@ void options_settle(struct cache_options *o)
 }
 
 #define AT(m) offsetof(struct cache_options, m)
+#define U32(word, member, min_, max_, absent_, unit_, text) \
+	{.name = word, .type = FIELD_U32, .offset = AT(member), .min = min_, .max = max_, .absent = absent_, \
+		.unit = DOC(unit_), .doc = DOC(text)}
+#define BOOL(word, member, absent_, text) \
+	{.name = word, .type = FIELD_BOOL, .offset = AT(member), .absent = absent_, .doc = DOC(text)}
+#define CUSTOM(word, fn, text) {.name = word, .type = FIELD_OBJ, .custom = fn, .doc = DOC(text)}
 const struct field cache_fields[] = {
-	{"maxEntries", FIELD_U32, AT(max_entries), 1, UINT32_MAX, "10000", "",
-		"most answers kept; shared out evenly over the shards", NULL},
-	{"maxTTL", FIELD_U32, AT(max_ttl_s), 0, UINT32_MAX, "86400", "s",
-		"longest life of an entry; does not change the TTL shown", NULL},
-	{"minTTL", FIELD_U32, AT(min_ttl_s), 0, UINT32_MAX, "0", "s",
-		"answers with a smaller TTL are not kept", NULL},
-	{"maxNegativeTTL", FIELD_U32, AT(max_negative_ttl_s), 0, UINT32_MAX, "3600", "s",
-		"longest life of NXDOMAIN and NODATA answers", NULL},
-	{"temporaryFailureTTL", FIELD_U32, AT(temp_failure_ttl_s), 0, UINT32_MAX, "60", "s",
-		"life of SERVFAIL and REFUSED answers, 0: not kept", NULL},
-	{"staleTTL", FIELD_U32, AT(stale_ttl_s), 0, UINT32_MAX, "60", "s",
-		"TTL shown in stale answers", NULL},
-	{"truncatedTTL", FIELD_U32, AT(truncated_ttl_s), 0, UINT32_MAX, "0", "s",
-		"longest life of truncated answers, 0: not kept", NULL},
-	{"dontAge", FIELD_BOOL, AT(dont_age), 0, 0, "false", "", "show TTLs as they came", NULL},
-	{"keepStaleData", FIELD_BOOL, AT(keep_stale_data), 0, 0, "false", "",
-		"do not clean while all backends of a pool with this cache are down", NULL},
-	{"numberOfShards", FIELD_U32, AT(shards), 1, 65536, "20", "",
-		"parts with a lock of their own", NULL},
-	{"deferrableInsertLock", FIELD_BOOL, AT(deferrable_insert), 0, 0, "true", "",
-		"skip the insert when the lock is busy", NULL},
-	{"parseECS", FIELD_BOOL, AT(parse_ecs), 0, 0, "false", "", "keep entries per client subnet",
-		NULL},
-	{"cookieHashing", FIELD_BOOL, AT(cookie_hashing), 0, 0, "false", "",
-		"clients with different cookies do not share entries", NULL},
-	{"skipOptions", FIELD_OBJ, 0, 0, 0, NULL, "",
-		"EDNS options whose content does not distinguish entries, default 10 and 12",
-		set_skip_options},
-	{"maximumEntrySize", FIELD_U32, AT(max_entry_size), DNS_UDP_MIN, DNS_MAX, "4096", "bytes",
-		"largest answer kept; over 4096 only those that came over a stream", NULL},
-	{"payloadRanks", FIELD_OBJ, 0, 0, 0, NULL, "",
-		"classes of UDP payload sizes whose clients share entries", set_payload_ranks},
-	{"shuffle", FIELD_BOOL, AT(shuffle), 0, 0, "false", "",
-		"shuffle A and AAAA records on every hit", NULL},
-	{"maxBytes", FIELD_U32, AT(max_bytes), 0, UINT32_MAX, "0", "bytes",
-		"most memory of the whole cache, 0: no limit but maxEntries", NULL},
-	{"prefetch", FIELD_BOOL, AT(prefetch), 0, 0, "false", "",
-		"ask again for popular entries in the last tenth of their life", NULL},
+	U32("maxEntries", max_entries, 1, UINT32_MAX, "10000", "",
+		"most answers kept; shared out evenly over the shards"),
+	U32("maxTTL", max_ttl_s, 0, UINT32_MAX, "86400", "s",
+		"longest life of an entry; does not change the TTL shown"),
+	U32("minTTL", min_ttl_s, 0, UINT32_MAX, "0", "s",
+		"answers with a smaller TTL are not kept"),
+	U32("maxNegativeTTL", max_negative_ttl_s, 0, UINT32_MAX, "3600", "s",
+		"longest life of NXDOMAIN and NODATA answers"),
+	U32("temporaryFailureTTL", temp_failure_ttl_s, 0, UINT32_MAX, "60", "s",
+		"life of SERVFAIL and REFUSED answers, 0: not kept"),
+	U32("staleTTL", stale_ttl_s, 0, UINT32_MAX, "60", "s", "TTL shown in stale answers"),
+	U32("truncatedTTL", truncated_ttl_s, 0, UINT32_MAX, "0", "s",
+		"longest life of truncated answers, 0: not kept"),
+	BOOL("dontAge", dont_age, "false", "show TTLs as they came"),
+	BOOL("keepStaleData", keep_stale_data, "false",
+		"do not clean while all backends of a pool with this cache are down"),
+	U32("numberOfShards", shards, 1, 65536, "20", "", "parts with a lock of their own"),
+	BOOL("deferrableInsertLock", deferrable_insert, "true",
+		"skip the insert when the lock is busy"),
+	BOOL("parseECS", parse_ecs, "false", "keep entries per client subnet"),
+	BOOL("cookieHashing", cookie_hashing, "false",
+		"clients with different cookies do not share entries"),
+	CUSTOM("skipOptions", set_skip_options,
+		"EDNS options whose content does not distinguish entries, default 10 and 12"),
+	U32("maximumEntrySize", max_entry_size, DNS_UDP_MIN, DNS_MAX, "4096", "bytes",
+		"largest answer kept; over 4096 only those that came over a stream"),
+	CUSTOM("payloadRanks", set_payload_ranks,
+		"classes of UDP payload sizes whose clients share entries"),
+	BOOL("shuffle", shuffle, "false", "shuffle A and AAAA records on every hit"),
+	U32("maxBytes", max_bytes, 0, UINT32_MAX, "0", "bytes",
+		"most memory of the whole cache, 0: no limit but maxEntries"),
+	BOOL("prefetch", prefetch, "false",
+		"ask again for popular entries in the last tenth of their life"),
 };
 #undef AT
+#undef U32
+#undef BOOL
+#undef CUSTOM
 const size_t cache_field_count = LEN(cache_fields);

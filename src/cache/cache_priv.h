@@ -73,7 +73,35 @@ static inline unsigned entry_qtype(const struct entry *e)
 
 size_t entry_cost(size_t size); /* bytes that an allocation takes from the heap */
 size_t entry_size(const struct entry *) NONNULL;
-bool entry_matches(const struct entry *, const struct cache_key *) NONNULL;
+bool entry_subnet_matches(const struct entry *, const struct netmask *) NONNULL; /* of an entry that has one */
+
+/* same_bytes: memcmp() for names, which are short: eight at a time, the last eight overlapping. */
+static inline bool same_bytes(const uint8_t *a, const uint8_t *b, size_t len)
+{
+	uint64_t x, y, differ = 0;
+
+	if (len < 8)
+		return memcmp(a, b, len) == 0;
+	for (size_t i = 0; i + 8 < len; i += 8) {
+		memcpy(&x, a + i, 8);
+		memcpy(&y, b + i, 8);
+		differ |= x ^ y;
+	}
+	memcpy(&x, a + len - 8, 8);
+	memcpy(&y, b + len - 8, 8);
+	return (differ | (x ^ y)) == 0;
+}
+
+static inline bool entry_matches(const struct entry *e, const struct cache_key *key)
+{
+	const struct question *q = key->question;
+	const uint8_t *name = entry_packet(e) + DNS_HEADER;
+
+	return e->flags == key->flags && e->dnssec_ok == key->dnssec_ok && e->over_tcp == key->over_tcp &&
+	       e->name_len == q->len && same_bytes(name, q->lower, q->len) && get16(name + q->len) == q->qtype &&
+	       get16(name + q->len + 2) == q->qclass &&
+	       (e->subnet ? entry_subnet_matches(e, &key->ecs) : key->ecs.net.family == 0);
+}
 
 /* ---- slice: one lock and what it guards ----
  * The table grows and shrinks by one bucket at a time (linear hashing), so no insert pays for a rebuild. */
@@ -88,7 +116,21 @@ struct slice {
 	struct life life;
 };
 size_t slice_first_cost(void); /* bytes of a slice's smallest table */
-struct entry *slice_find(struct slice *, uint64_t hash) NONNULL;
+static inline uint32_t bucket_of(const struct slice *s, uint64_t hash)
+{
+	uint32_t i = (uint32_t)hash & s->mask;
+
+	return i < s->buckets ? i : i & s->mask >> 1;
+}
+
+static inline struct entry *slice_find(const struct slice *s, uint64_t hash)
+{
+	struct entry *e = s->count ? s->bucket[bucket_of(s, hash)] : NULL;
+
+	while (e && e->hash != hash)
+		e = e->next;
+	return e;
+}
 /* slice_add takes the entry, 0 or -ENOMEM; its hash must not be there.  |max_bytes| bounds the table. */
 int slice_add(struct slice *, struct entry *, size_t max_bytes) WUNUSED NONNULL;
 void slice_remove(struct slice *, struct entry *) NONNULL; /* does not free it */

@@ -4,13 +4,6 @@
 
 enum { TABLE_MIN = 16 };
 
-static uint32_t bucket_of(const struct slice *s, uint64_t hash)
-{
-	uint32_t i = (uint32_t)hash & s->mask;
-
-	return i < s->buckets ? i : i & s->mask >> 1;
-}
-
 static bool table_resize(struct slice *s, uint32_t cap)
 {
 	struct entry **bucket = mem_resize(s->bucket, cap * sizeof(*bucket));
@@ -119,59 +112,17 @@ static void entry_unlink(struct slice *s, struct entry **at)
 	s->bytes -= entry_cost(entry_size(e));
 }
 
-static bool subnet_matches(const struct entry *e, const struct netmask *ecs)
+bool entry_subnet_matches(const struct entry *e, const struct netmask *ecs)
 {
 	const uint8_t *p = entry_packet(e) + e->len;
 
-	if (!e->subnet)
-		return ecs->net.family == 0;
 	return get16(p) == (unsigned)(addr_len(&ecs->net) << 8 | ecs->bits) &&
 	       memcmp(p + 2, ecs->net.ip, sizeof(ecs->net.ip)) == 0;
-}
-
-/* same_bytes: memcmp() for names, which are short: eight at a time, the last eight overlapping. */
-static inline bool same_bytes(const uint8_t *a, const uint8_t *b, size_t len)
-{
-	uint64_t x, y, differ = 0;
-
-	if (len < 8)
-		return memcmp(a, b, len) == 0;
-	for (size_t i = 0; i + 8 < len; i += 8) {
-		memcpy(&x, a + i, 8);
-		memcpy(&y, b + i, 8);
-		differ |= x ^ y;
-	}
-	memcpy(&x, a + len - 8, 8);
-	memcpy(&y, b + len - 8, 8);
-	return (differ | (x ^ y)) == 0;
-}
-
-bool entry_matches(const struct entry *e, const struct cache_key *key)
-{
-	const struct question *q = key->question;
-	const uint8_t *name = entry_packet(e) + DNS_HEADER;
-
-	return e->flags == key->flags && e->dnssec_ok == key->dnssec_ok &&
-	       e->over_tcp == key->over_tcp && e->name_len == q->len &&
-	       same_bytes(name, q->lower, q->len) && get16(name + q->len) == q->qtype &&
-	       get16(name + q->len + 2) == q->qclass && subnet_matches(e, &key->ecs);
 }
 
 size_t slice_first_cost(void)
 {
 	return entry_cost(TABLE_MIN * sizeof(struct entry *));
-}
-
-struct entry *slice_find(struct slice *s, uint64_t hash)
-{
-	struct entry *e;
-
-	if (s->count == 0)
-		return NULL;
-	for (e = s->bucket[bucket_of(s, hash)]; e != NULL; e = e->next)
-		if (e->hash == hash)
-			return e;
-	return NULL;
 }
 
 int slice_add(struct slice *s, struct entry *e, size_t max_bytes)

@@ -221,6 +221,14 @@ void conf_free(struct conf **cp)
 		conf_destroy(c);
 }
 
+static bool wants_ecs(const struct pool *p)
+{
+	for (size_t i = 0; i < p->n; i++)
+		if (p->servers[i]->conf.use_ecs)
+			return true;
+	return p->use_ecs;
+}
+
 int conf_freeze(struct conf *c, const char **error_r)
 {
 	must(!c->frozen);
@@ -228,8 +236,10 @@ int conf_freeze(struct conf *c, const char **error_r)
 		return -EINVAL;
 	if (c->nbinds == 0 && add_default_bind(c) != 0)
 		return error_set(error_r, "out of memory");
-	for (size_t i = 0; i < c->npools; i++)
+	for (size_t i = 0; i < c->npools; i++) {
 		pool_sort(c->pools[i]);
+		c->pools[i]->wants_ecs = wants_ecs(c->pools[i]);
+	}
 	c->frozen = true;
 	return 0;
 }

@@ -3,7 +3,7 @@
 
 #define ROW(type_, word, field, min_, max_, absent_, unit_, text) \
 	{.name = #word, .type = type_, .offset = offsetof(struct settings, field), .min = min_, .max = max_, \
-		.absent = absent_, .unit = unit_, .doc = FIELD_DOC(text)},
+		.absent = absent_, .unit = DOC(unit_), .doc = DOC(text)},
 
 const struct field setting_fields[] = {
 #define SETTING_U32(word, field, min, max, absent, unit, start, doc) \

@@ -259,7 +259,8 @@ static void serve(struct wheel_node *node, uint64_t now_ms)
 		return;
 	}
 	pthread_mutex_lock(&d->admin);
-	listen_serve(d);
+	if (d->plan)
+		listen_serve(d);
 	pthread_mutex_unlock(&d->admin);
 	log_info(WORKER, "ready: layout %s, %u worker%s", layout_name(d->layout), d->nworkers,
 		d->nworkers == 1 ? "" : "s");
@@ -282,6 +283,7 @@ int daemon_run(struct daemon *d)
 	for (unsigned i = 1; i < d->nworkers; i++)
 		if (d->workers[i].started)
 			pthread_join(d->workers[i].thread, NULL);
+	reload_end(d);
 	if (d->conf)
 		d->language->exit(d->conf);
 	return err;
@@ -294,8 +296,7 @@ void daemon_free(struct daemon **p)
 	*p = NULL;
 	if (!d)
 		return;
-	if (d->reloader_started)
-		pthread_join(d->reloader, NULL);
+	reload_end(d);
 	resolve_stop(d);
 	if (d->plan) {
 		listen_cancel(d, d->plan);

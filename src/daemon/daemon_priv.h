@@ -83,6 +83,7 @@ void resolve_tick(struct daemon *, const struct conf *, uint64_t now_ms);
 struct conf *daemon_load(struct daemon *, const char **error_r); /* file and command line, not frozen */
 int daemon_install(struct daemon *, struct conf *, const char **error_r); /* frozen; taken over; publishes it */
 void daemon_reload(struct daemon *);
+void reload_end(struct daemon *); /* waits for a reload that is under way */
 void daemon_host(struct daemon *); /* fills d->host */
 /* tick.c */
 void tick_start(struct daemon *);

@@ -1,5 +1,6 @@
 /* listen.c: the listening sockets of a configuration, and their survival over a reload. */
 #include "daemon_priv.h"
+#include <stdio.h>
 #include <unistd.h>
 
 static const struct front_ops *const do53[] = {&front_udp, &front_tcp};
@@ -54,6 +55,17 @@ static int open_fds(struct daemon *d, struct listener *l, int *fds, const char *
 	return 0;
 }
 
+/* fast_open_key reads "8-8-8-8" hexadecimal digits, as /proc/sys/net/ipv4/tcp_fastopen_key shows them. */
+static bool fast_open_key(const char *text, uint8_t key[16])
+{
+	unsigned word[4];
+
+	if (!text || sscanf(text, "%8x-%8x-%8x-%8x", &word[0], &word[1], &word[2], &word[3]) != 4)
+		return false;
+	memcpy(key, word, sizeof(word));
+	return true;
+}
+
 static int plan_one(struct daemon *d, const struct conf *c, const struct front_ops *ops, const struct bind_conf *b,
 	struct listen_plan *plan, const char **error_r)
 {
@@ -73,6 +85,7 @@ static int plan_one(struct daemon *d, const struct conf *c, const struct front_o
 		return error_set(error_r, "out of memory");
 	l->recv_buffer = c->set.udp_recv_buffer;
 	l->send_buffer = c->set.udp_send_buffer;
+	l->has_fast_open_key = fast_open_key(c->set.tcp_fast_open_key, l->fast_open_key);
 	l->share_port = workers_of(d, role_of(ops)) > 1;
 	plan->listeners[i] = l;
 	plan->fds[i] = mem_alloc(d->nworkers * sizeof(int));

@@ -142,10 +142,12 @@ static void drained(struct wheel_node *node, uint64_t now_ms)
 
 static void stop_open(struct letter *l, void *owner)
 {
-	struct worker *w = worker_of(owner);
-	struct lane *lane = &w->lane;
+	struct worker *w = owner ? worker_of(owner) : NULL;
+	struct lane *lane = owner;
 
 	mem_free(l);
+	if (!w)
+		return;
 	lane->loop.stop |= w->daemon->hurry;
 	if (w->stopping)
 		return;

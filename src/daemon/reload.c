@@ -34,18 +34,17 @@ static void install(struct daemon *d, struct conf *c)
 int daemon_install(struct daemon *d, struct conf *c, const char **error_r)
 {
 	struct listen_plan *plan = mem_alloc(sizeof(*plan));
-	int err = plan ? listen_open(d, c, plan, error_r) : error_set(error_r, "out of memory");
+	int err;
 
+	if (d->plan)
+		listen_serve(d); /* the first one still waited for its checks: its sockets may be wanted again */
+	err = plan ? listen_open(d, c, plan, error_r) : error_set(error_r, "out of memory");
 	if (err < 0) {
 		conf_free(&c);
 		mem_free(plan);
 		return err;
 	}
 	install(d, c);
-	if (d->plan) { /* still waiting to serve the first one */
-		listen_cancel(d, d->plan);
-		mem_free(d->plan);
-	}
 	d->plan = plan;
 	if (d->serving)
 		listen_serve(d);
@@ -87,10 +86,18 @@ static void *reload_thread(void *arg)
 			log_info(SETUP, "configuration %s loaded", d->config ? d->config : "");
 		}
 		pthread_mutex_unlock(&d->admin);
-	} while (d->reload_again);
-	mem_trim();
-	d->reloading = false;
+		mem_trim();
+		d->reloading = false;
+		/* a signal that came before this line is ours, unless a new thread has taken it already */
+	} while (d->reload_again && !d->stop && !atomic_exchange(&d->reloading, true));
 	return NULL;
+}
+
+void reload_end(struct daemon *d)
+{
+	if (d->reloader_started)
+		pthread_join(d->reloader, NULL);
+	d->reloader_started = false;
 }
 
 void daemon_reload(struct daemon *d)
@@ -100,8 +107,7 @@ void daemon_reload(struct daemon *d)
 	d->reload_again = true;
 	if (atomic_exchange(&d->reloading, true))
 		return; /* the running one begins anew when it is done */
-	if (d->reloader_started)
-		pthread_join(d->reloader, NULL);
+	reload_end(d);
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, 1 << 20);
 	d->reloader_started = pthread_create(&d->reloader, &attr, reload_thread, d) == 0;
@@ -134,8 +140,17 @@ static struct conf *host_current(void *ctx)
 
 static int host_publish(void *ctx, struct conf *c, const char **error_r)
 {
-	(void)error_r;
-	install(ctx, c);
+	struct daemon *d = ctx;
+	bool late;
+
+	pthread_mutex_lock(&d->lock);
+	late = d->conf && c->serial != d->conf->serial + 1;
+	pthread_mutex_unlock(&d->lock);
+	if (late) { /* made from a configuration that a reload has replaced meanwhile */
+		conf_free(&c);
+		return error_set(error_r, "the running configuration is another one by now");
+	}
+	install(d, c);
 	return 0;
 }
 

@@ -1,47 +1,53 @@
 /* rrtext.c: names of types, rcodes and opcodes, from the rows in tbl/. */
 #include "dns.h"
+#include "text.h"
 #include <stdio.h>
 #include <strings.h>
 
-struct mnemonic {
-	const char *word;
-	uint16_t num;
-};
-
-static const struct mnemonic qtypes[] = {
-#define QTYPE(id, num) {#id, num},
+static const char qtype_words[] =
+#define QTYPE(id, num) #id "\0"
+#include "tbl/qtype.def"
+#undef QTYPE
+	;
+static const uint16_t qtype_nums[] = {
+#define QTYPE(id, num) num,
 #include "tbl/qtype.def"
 #undef QTYPE
 };
 
-static const struct mnemonic rcodes[] = {
-#define RCODE(id, num, text) {#id, num},
+static const char rcode_words[] =
+#define RCODE(id, num, text) #id "\0"
 #include "tbl/rcode.def"
 #undef RCODE
-};
-
-static const struct mnemonic rcode_texts[] = {
-#define RCODE(id, num, text) {text, num},
+	;
+static const char rcode_texts[] =
+#define RCODE(id, num, text) text "\0"
+#include "tbl/rcode.def"
+#undef RCODE
+	;
+static const uint16_t rcode_nums[] = {
+#define RCODE(id, num, text) num,
 #include "tbl/rcode.def"
 #undef RCODE
 };
 
 enum { RCODE_MAX = 4095 }; /* 12 bits, RFC 6891 6.1.3 */
 
-static const char *word_of(const struct mnemonic *m, size_t n, unsigned num)
+/* The word of the row with this number; NULL when there is none. */
+static const char *word_of(const char *words, const uint16_t *nums, size_t n, unsigned num)
 {
 	for (size_t i = 0; i < n; i++) {
-		if (m[i].num == num)
-			return m[i].word;
+		if (nums[i] == num)
+			return text_nth(words, i);
 	}
 	return NULL;
 }
 
-static int number_of(const struct mnemonic *m, size_t n, const char *word)
+static int number_of(const char *words, const uint16_t *nums, size_t n, const char *word)
 {
-	for (size_t i = 0; i < n; i++) {
-		if (strcasecmp(m[i].word, word) == 0)
-			return m[i].num;
+	for (size_t i = 0; i < n; i++, words += strlen(words) + 1) {
+		if (strcasecmp(words, word) == 0)
+			return nums[i];
 	}
 	return -EINVAL;
 }
@@ -65,7 +71,7 @@ static int decimal(const char *text, int max)
 
 const char *qtype_text(unsigned type, char buf[16])
 {
-	const char *word = word_of(qtypes, LEN(qtypes), type);
+	const char *word = word_of(qtype_words, qtype_nums, LEN(qtype_nums), type);
 
 	if (word != NULL)
 		return word;
@@ -75,7 +81,7 @@ const char *qtype_text(unsigned type, char buf[16])
 
 int qtype_from_text(const char *text)
 {
-	int num = number_of(qtypes, LEN(qtypes), text);
+	int num = number_of(qtype_words, qtype_nums, LEN(qtype_nums), text);
 
 	if (num >= 0)
 		return num;
@@ -84,7 +90,7 @@ int qtype_from_text(const char *text)
 
 const char *rcode_text(unsigned rcode, char buf[16])
 {
-	const char *text = word_of(rcode_texts, LEN(rcode_texts), rcode);
+	const char *text = word_of(rcode_texts, rcode_nums, LEN(rcode_nums), rcode);
 
 	if (text != NULL)
 		return text;
@@ -94,15 +100,29 @@ const char *rcode_text(unsigned rcode, char buf[16])
 
 int rcode_from_text(const char *text)
 {
-	int num = number_of(rcodes, LEN(rcodes), text);
+	int num = number_of(rcode_words, rcode_nums, LEN(rcode_nums), text);
 
 	return num >= 0 ? num : decimal(text, RCODE_MAX);
 }
 
 const char *opcode_text(unsigned opcode)
 {
-	static const char *const words[] = {"Query", "IQuery", "Status", "3", "Notify", "Update",
-		"6", "7", "8", "9", "10", "11", "12", "13", "14", "15"};
+	return text_nth("Query\0IQuery\0Status\0" "3\0Notify\0Update\0" "6\0" "7\0" "8\0" "9\0" "10\0" "11\0" "12\0" "13\0"
+			"14\0" "15", opcode & 15);
+}
 
-	return words[opcode & 15];
+const char *qtype_row(size_t i, unsigned *num_r)
+{
+	if (i >= LEN(qtype_nums))
+		return NULL;
+	*num_r = qtype_nums[i];
+	return text_nth(qtype_words, i);
+}
+
+const char *rcode_row(size_t i, unsigned *num_r)
+{
+	if (i >= LEN(rcode_nums))
+		return NULL;
+	*num_r = rcode_nums[i];
+	return text_nth(rcode_words, i);
 }

@@ -101,7 +101,7 @@ static enum reason enter(struct who *w, const struct settings *set, uint64_t now
 	if (set->tcp_per_client && w->conns >= set->tcp_per_client)
 		return REASON_CONN_PER_CLIENT;
 	if (set->tcp_rate) {
-		if (now_ms - w->window_ms >= window_ms) {
+		if (w->rate == 0 || now_ms - w->window_ms >= window_ms) {
 			w->window_ms = now_ms;
 			w->rate = 0;
 		}

@@ -108,6 +108,7 @@ static int tcp_open(struct listener *l, const char **error_r)
 		.reuse_port = l->share_port || l->conf.reuse_port,
 		.backlog = l->conf.listen_queue,
 		.fast_open_queue = l->conf.fast_open,
+		.fast_open_key = l->has_fast_open_key ? l->fast_open_key : NULL,
 	};
 	int fd = sock_listen(&l->conf.addr, &o);
 

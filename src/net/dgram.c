@@ -13,15 +13,32 @@ union sock {
 	struct sockaddr_in6 in6;
 };
 
+/* What the header of a datagram points at; the headers themselves stand in a row for the kernel. */
+struct slot {
+	struct iovec iov;
+	union sock peer;
+	int fd; /* out: where it goes */
+	_Alignas(struct cmsghdr) uint8_t control[CONTROL];
+};
+
 struct dgram_in {
 	unsigned batch, dirty; /* dirty: headers that the kernel wrote to */
 	bool pktinfo, from;
 	uint8_t *bytes;        /* batch × DGRAM_MAX; pages are touched as datagrams come */
 	struct mmsghdr *hdr;
-	struct iovec *iov;
-	union sock *peer;
-	uint8_t (*control)[CONTROL];
+	struct slot *slot;
 };
+
+static bool slots_new(struct slot **slot, struct mmsghdr **hdr, unsigned n)
+{
+	*slot = mem_zalloc(n * sizeof(**slot));
+	*hdr = mem_zalloc(n * sizeof(**hdr));
+	for (unsigned i = 0; *slot && *hdr && i < n; i++) {
+		(*hdr)[i].msg_hdr.msg_iov = &(*slot)[i].iov;
+		(*hdr)[i].msg_hdr.msg_iovlen = 1;
+	}
+	return *slot && *hdr;
+}
 
 struct dgram_in *dgram_in_new(unsigned batch, bool pktinfo)
 {
@@ -32,19 +49,12 @@ struct dgram_in *dgram_in_new(unsigned batch, bool pktinfo)
 	in->batch = in->dirty = batch;
 	in->pktinfo = pktinfo;
 	in->bytes = mem_alloc((size_t)batch * DGRAM_MAX);
-	in->hdr = mem_zalloc(batch * sizeof(*in->hdr));
-	in->iov = mem_zalloc(batch * sizeof(*in->iov));
-	in->peer = mem_zalloc(batch * sizeof(*in->peer));
-	in->control = pktinfo ? mem_zalloc(batch * sizeof(*in->control)) : NULL;
-	if (!in->bytes || !in->hdr || !in->iov || !in->peer || (pktinfo && !in->control)) {
+	if (!slots_new(&in->slot, &in->hdr, batch) || !in->bytes) {
 		dgram_in_free(&in);
 		return NULL;
 	}
-	for (unsigned i = 0; i < batch; i++) {
-		in->iov[i] = (struct iovec){in->bytes + (size_t)i * DGRAM_MAX, DGRAM_MAX};
-		in->hdr[i].msg_hdr.msg_iov = &in->iov[i];
-		in->hdr[i].msg_hdr.msg_iovlen = 1;
-	}
+	for (unsigned i = 0; i < batch; i++)
+		in->slot[i].iov = (struct iovec){in->bytes + (size_t)i * DGRAM_MAX, DGRAM_MAX};
 	return in;
 }
 
@@ -57,9 +67,7 @@ void dgram_in_free(struct dgram_in **p)
 		return;
 	mem_free(in->bytes);
 	mem_free(in->hdr);
-	mem_free(in->iov);
-	mem_free(in->peer);
-	mem_free(in->control);
+	mem_free(in->slot);
 	mem_free(in);
 }
 
@@ -78,9 +86,9 @@ static void rearm(struct dgram_in *in, bool want_from)
 	for (unsigned i = 0; i < in->dirty; i++) {
 		struct msghdr *h = &in->hdr[i].msg_hdr;
 
-		h->msg_name = want_from ? &in->peer[i] : NULL;
-		h->msg_namelen = want_from ? sizeof(in->peer[i]) : 0;
-		h->msg_control = want_from && in->pktinfo ? in->control[i] : NULL;
+		h->msg_name = want_from ? &in->slot[i].peer : NULL;
+		h->msg_namelen = want_from ? sizeof(in->slot[i].peer) : 0;
+		h->msg_control = want_from && in->pktinfo ? in->slot[i].control : NULL;
 		h->msg_controllen = want_from && in->pktinfo ? CONTROL : 0;
 	}
 	in->dirty = 0;
@@ -121,18 +129,29 @@ static void read_control(struct msghdr *h, struct dgram *d)
 	}
 }
 
+static inline void read_peer(struct addr *from, const union sock *s)
+{
+	if (s->sa.sa_family == AF_INET) {
+		*from = (struct addr){.family = AF_INET, .port = ntohs(s->in.sin_port)};
+		memcpy(from->ip, &s->in.sin_addr, 4);
+	} else {
+		addr_from_sockaddr(from, &s->sa);
+	}
+}
+
 void dgram_get(struct dgram_in *in, unsigned i, struct dgram *d)
 {
 	struct mmsghdr *m = &in->hdr[i];
+	const struct slot *slot = &in->slot[i];
 
-	d->msg = in->iov[i].iov_base;
+	d->msg = slot->iov.iov_base;
 	d->len = m->msg_len;
 	d->truncated = m->msg_hdr.msg_flags & MSG_TRUNC;
 	d->ifindex = 0;
 	d->to.family = 0;
 	if (!in->from)
 		return;
-	addr_from_sockaddr(&d->from, &in->peer[i].sa);
+	read_peer(&d->from, &slot->peer);
 	if (in->pktinfo && m->msg_hdr.msg_controllen) {
 		memset(&d->to, 0, sizeof(d->to));
 		read_control(&m->msg_hdr, d);
@@ -147,10 +166,7 @@ struct dgram_out {
 	uint64_t errors;
 	uint8_t *bytes;
 	struct mmsghdr *hdr, *sorted;
-	struct iovec *iov;
-	union sock *peer;
-	uint8_t (*control)[CONTROL];
-	int *fd;
+	struct slot *slot;
 };
 
 struct dgram_out *dgram_out_new(unsigned batch)
@@ -161,20 +177,9 @@ struct dgram_out *dgram_out_new(unsigned batch)
 		return NULL;
 	o->batch = batch;
 	o->bytes = mem_alloc(OUT_BYTES);
-	o->hdr = mem_zalloc(batch * sizeof(*o->hdr));
 	o->sorted = mem_zalloc(batch * sizeof(*o->sorted));
-	o->iov = mem_zalloc(batch * sizeof(*o->iov));
-	o->peer = mem_zalloc(batch * sizeof(*o->peer));
-	o->control = mem_zalloc(batch * sizeof(*o->control));
-	o->fd = mem_zalloc(batch * sizeof(*o->fd));
-	if (!o->bytes || !o->hdr || !o->sorted || !o->iov || !o->peer || !o->control || !o->fd) {
+	if (!slots_new(&o->slot, &o->hdr, batch) || !o->bytes || !o->sorted)
 		dgram_out_free(&o);
-		return NULL;
-	}
-	for (unsigned i = 0; i < batch; i++) {
-		o->hdr[i].msg_hdr.msg_iov = &o->iov[i];
-		o->hdr[i].msg_hdr.msg_iovlen = 1;
-	}
 	return o;
 }
 
@@ -188,10 +193,7 @@ void dgram_out_free(struct dgram_out **p)
 	mem_free(o->bytes);
 	mem_free(o->hdr);
 	mem_free(o->sorted);
-	mem_free(o->iov);
-	mem_free(o->peer);
-	mem_free(o->control);
-	mem_free(o->fd);
+	mem_free(o->slot);
 	mem_free(o);
 }
 
@@ -200,8 +202,8 @@ uint64_t dgram_errors(const struct dgram_out *o)
 	return o->errors;
 }
 
-/* write_control says from which address and interface the datagram leaves. */
-static size_t write_control(uint8_t *control, const struct addr *local, uint32_t ifindex)
+/* write_control says from which address and interface the datagram leaves.  Not inline: few sockets need it. */
+static __attribute__((noinline)) size_t write_control(uint8_t *control, const struct addr *local, uint32_t ifindex)
 {
 	struct cmsghdr *c = (struct cmsghdr *)(void *)control;
 
@@ -242,23 +244,23 @@ static socklen_t write_peer(union sock *s, const struct addr *to)
 void dgram_send(struct dgram_out *o, int fd, const struct addr *to, const struct addr *local, uint32_t ifindex,
 	const uint8_t *msg, size_t len)
 {
+	struct slot *slot;
 	struct msghdr *h;
-	unsigned i;
 
 	must(len <= OUT_BYTES);
 	if (o->n == o->batch || o->used + len > OUT_BYTES)
 		dgram_flush(o);
-	i = o->n++;
-	h = &o->hdr[i].msg_hdr;
-	o->fd[i] = fd;
-	o->mixed |= o->fd[0] != fd;
-	o->iov[i] = (struct iovec){o->bytes + o->used, len};
-	memcpy(o->bytes + o->used, msg, len);
+	slot = &o->slot[o->n];
+	h = &o->hdr[o->n++].msg_hdr;
+	slot->fd = fd;
+	o->mixed |= o->slot[0].fd != fd;
+	slot->iov = (struct iovec){o->bytes + o->used, len};
+	copy_short(o->bytes + o->used, msg, len);
 	o->used += len;
-	h->msg_name = to ? &o->peer[i] : NULL;
-	h->msg_namelen = to ? write_peer(&o->peer[i], to) : 0;
-	h->msg_control = local ? o->control[i] : NULL;
-	h->msg_controllen = local ? write_control(o->control[i], local, ifindex) : 0;
+	h->msg_name = to ? &slot->peer : NULL;
+	h->msg_namelen = to ? write_peer(&slot->peer, to) : 0;
+	h->msg_control = local ? slot->control : NULL;
+	h->msg_controllen = local ? write_control(slot->control, local, ifindex) : 0;
 }
 
 /* send_all sends |n| datagrams on one socket; one that the kernel refuses is skipped and counted. */
@@ -291,10 +293,10 @@ static void send_mixed(struct dgram_out *o)
 		unsigned n = 0;
 
 		for (unsigned i = 0; i < o->n; i++) {
-			if (o->fd[i] < 0 || (fd >= 0 && o->fd[i] != fd))
+			if (o->slot[i].fd < 0 || (fd >= 0 && o->slot[i].fd != fd))
 				continue;
-			fd = o->fd[i];
-			o->fd[i] = -1;
+			fd = o->slot[i].fd;
+			o->slot[i].fd = -1;
 			o->sorted[n++] = o->hdr[i];
 		}
 		send_all(o, fd, o->sorted, n);
@@ -309,7 +311,7 @@ void dgram_flush(struct dgram_out *o)
 	if (o->mixed)
 		send_mixed(o);
 	else
-		send_all(o, o->fd[0], o->hdr, o->n);
+		send_all(o, o->slot[0].fd, o->hdr, o->n);
 	o->n = 0;
 	o->used = 0;
 	o->mixed = false;

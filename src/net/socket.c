@@ -5,6 +5,10 @@
 #include <netinet/tcp.h>
 #include <unistd.h>
 
+#ifndef TCP_FASTOPEN_KEY
+#define TCP_FASTOPEN_KEY 33
+#endif
+
 enum { BUFFER_MAX = 4 << 20 };
 
 static int set(int fd, int level, int name, int value)
@@ -101,6 +105,8 @@ int sock_listen(const struct addr *a, const struct sock_opts *o)
 		return fd;
 	if (o->fast_open_queue)
 		(void)set(fd, IPPROTO_TCP, TCP_FASTOPEN, (int)o->fast_open_queue);
+	if (o->fast_open_queue && o->fast_open_key)
+		(void)setsockopt(fd, IPPROTO_TCP, TCP_FASTOPEN_KEY, o->fast_open_key, 16);
 	(void)set(fd, IPPROTO_TCP, TCP_NODELAY, 1); /* inherited by what it accepts */
 	if (listen(fd, o->backlog ? (int)o->backlog : SOMAXCONN) < 0) {
 		int err = -errno;

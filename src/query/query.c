@@ -55,7 +55,7 @@ static bool acl_allows(struct query *q, const struct conf *conf)
 
 	if (q->client.inner && !conf->set.proxy_acl_inner)
 		return true;
-	if (addr_same_ip(from, last))
+	if (from->family == last->family && memcmp(from->ip, last->ip, sizeof(from->ip)) == 0)
 		return true;
 	if (!netset_match(conf->acl, from))
 		return false;
@@ -98,7 +98,7 @@ static enum step step_admit(struct query *q)
 	dq->edns = dq->ask_edns;
 	dq->edns_known = true;
 	dq->had_edns = dq->ask_edns.present;
-	memcpy(dq->ask_name, dq->msg + DNS_HEADER, dq->question->len);
+	copy_short(dq->ask_name, dq->msg + DNS_HEADER, dq->question->len);
 	q->client_size = dq->had_edns && dq->ask_edns.payload > DNS_UDP_MIN ? dq->ask_edns.payload : DNS_UDP_MIN;
 	dq->payload_size = conf->set.payload_self;
 	dq->ecs_override = conf->set.ecs_override;
@@ -122,8 +122,8 @@ static enum step step_record(struct query *q)
 	return S_RULES;
 }
 
-/* rules_said turns what a query chain decided into the next step. */
-static enum step rules_said(struct query *q, enum act act, enum step go_on)
+/* rules_ended turns what a query chain decided into the next step. */
+static enum step rules_ended(struct query *q, enum act act, enum step go_on)
 {
 	struct counters *c = q->core->counters;
 
@@ -168,6 +168,11 @@ static enum step rules_said(struct query *q, enum act act, enum step go_on)
 	return S_SELF_RULES;
 }
 
+static inline enum step rules_said(struct query *q, enum act act, enum step go_on)
+{
+	return act == ACT_NEXT && !(dns_flags(q->dq.msg) & DNS_QR) ? go_on : rules_ended(q, act, go_on);
+}
+
 static enum step step_rules(struct query *q)
 {
 	if (q->client.proto >= PROTO_DOH && is_xfr(q))
@@ -178,16 +183,7 @@ static enum step step_rules(struct query *q)
 /* ---- the packet cache ---- */
 static bool wants_ecs(const struct query *q)
 {
-	const struct pool *pool = q->pool;
-
-	if (!q->dq.use_ecs || q->dq.no_ecs || !pool)
-		return false;
-	if (pool->use_ecs)
-		return true;
-	for (size_t i = 0; i < pool->n; i++)
-		if (pool->servers[i]->conf.use_ecs)
-			return true;
-	return false;
+	return q->pool && q->pool->wants_ecs && q->dq.use_ecs && !q->dq.no_ecs;
 }
 
 static bool wants_zero_scope(const struct query *q)
@@ -255,14 +251,14 @@ static enum step found(struct query *q, size_t len, unsigned hit)
 	return S_HIT_RULES;
 }
 
-static ssize_t look(struct query *q, unsigned stale_s, unsigned *hit_r)
+static inline ssize_t look(struct query *q, unsigned stale_s, unsigned *hit_r)
 {
 	*hit_r = 0;
 	return cache_get(q->pool->cache, &q->key, q->dq.ask_name, q->core->reply, QUERY_BUF, q->core->now_ms, stale_s,
 		hit_r);
 }
 
-static bool make_key(struct query *q)
+static inline bool make_key(struct query *q)
 {
 	q->has_key = cache_key_make(&q->key, cache_options(q->pool->cache), q->dq.msg, q->dq.len, q->dq.question,
 			     dq_edns(&q->dq), q->client.stream && q->client.proto != PROTO_DOH) == 0;
@@ -439,12 +435,8 @@ static int strip_edns(struct query *q)
 static enum step step_restore(struct query *q)
 {
 	struct dq *dq = &q->dq;
-	unsigned flags = dns_flags(dq->msg);
 
-	put16(dq->msg, q->ask_id);
-	flags = (flags & ~(unsigned)(DNS_RD | DNS_CD)) | (dq->ask_flags & (DNS_RD | DNS_CD));
-	dns_set_flags(dq->msg, flags);
-	dq_changed(dq);
+	query_restore_header(q);
 	if (settings(q)->fixup_case && dns_count(dq->msg, SECTION_QUESTION) == 1)
 		memcpy(dq->msg + DNS_HEADER, dq->ask_name, dq->question->len);
 	if (q->added_ecs)
@@ -453,7 +445,7 @@ static enum step step_restore(struct query *q)
 		query_fail(q, REASON_REPLY_MALFORMED);
 		return S_WAIT;
 	}
-	if ((flags & DNS_TC) && settings(q)->truncate_tc && msg_truncate(dq->msg, &dq->len) == 0)
+	if ((dns_flags(dq->msg) & DNS_TC) && settings(q)->truncate_tc && msg_truncate(dq->msg, &dq->len) == 0)
 		dq_changed(dq);
 	return S_REPLY_RULES;
 }
@@ -566,32 +558,29 @@ static enum step step_finish(struct query *q)
 	return S_DONE;
 }
 
-/* ---- the steps, and the one loop ---- */
-static const struct {
-	enum step (*run)(struct query *);
-	const char *name;
-} steps[] = {
-#define STEP(s, f) [s] = {step_##f, #f}
-	STEP(S_ADMIT, admit),             /* drop, answer */
-	STEP(S_RECORD, record),
-	STEP(S_RULES, rules),             /* drop, answer, delay, pool */
-	STEP(S_LOOKUP, lookup),           /* answer */
-	STEP(S_MISS_RULES, miss_rules),   /* drop, answer, pool */
-	STEP(S_CHOOSE, choose),           /* stale answer, SERVFAIL, drop */
-	STEP(S_FORWARD, forward),         /* waits */
-	STEP(S_RESTORE, restore),
-	STEP(S_REPLY_RULES, reply_rules), /* drop, delay, restart */
-	STEP(S_STORE, store),
-	STEP(S_HIT_RULES, hit_rules),     /* drop */
-	STEP(S_SELF_RULES, self_rules),   /* drop */
-	STEP(S_FINISH, finish),           /* done */
-#undef STEP
-};
-
-void query_run(struct query *q, enum step from)
+/* ---- the steps, and the one loop ----
+ * Most steps lead to one further down.  The compiler sees where each can lead, and goes there without asking. */
+void query_run(struct query *q, enum step s)
 {
-	for (enum step s = from; s < S_WAIT;)
-		s = steps[s].run(q);
+	while (s < S_WAIT) {
+#define STEP(id, f) \
+	if (s == id) \
+		s = step_##f(q)
+		STEP(S_ADMIT, admit);             /* drop, answer */
+		STEP(S_RECORD, record);
+		STEP(S_RULES, rules);             /* drop, answer, delay, pool */
+		STEP(S_LOOKUP, lookup);           /* answer */
+		STEP(S_MISS_RULES, miss_rules);   /* drop, answer, pool */
+		STEP(S_CHOOSE, choose);           /* stale answer, SERVFAIL, drop */
+		STEP(S_FORWARD, forward);         /* waits */
+		STEP(S_RESTORE, restore);
+		STEP(S_REPLY_RULES, reply_rules); /* drop, delay, restart */
+		STEP(S_STORE, store);
+		STEP(S_HIT_RULES, hit_rules);     /* drop */
+		STEP(S_SELF_RULES, self_rules);   /* drop */
+		STEP(S_FINISH, finish);           /* done */
+#undef STEP
+	}
 }
 
 void query_start(struct core *core, struct client *client, const uint8_t *msg, size_t len)

@@ -21,6 +21,7 @@ enum step query_answer_rcode(struct query *, unsigned rcode);
 int query_send(struct query *, struct server *) WUNUSED;
 
 /* query_reply.c */
+void query_restore_header(struct query *); /* of a reply: the client's id, RD and CD */
 /* query_restart sends the query through the rules again, as it left them. */
 enum step query_restart(struct query *);
 /* query_fail: the backend did not take or lost the query.  Others may be tried; else SERVFAIL or silence.

@@ -159,6 +159,16 @@ bool query_is_last(struct query *q, const uint8_t *msg, size_t len)
 	return q->soas_need && q->soas >= q->soas_need;
 }
 
+void query_restore_header(struct query *q)
+{
+	struct dq *dq = &q->dq;
+	unsigned flags = dns_flags(dq->msg) & ~(unsigned)(DNS_RD | DNS_CD);
+
+	put16(dq->msg, q->ask_id);
+	dns_set_flags(dq->msg, flags | (dq->ask_flags & (DNS_RD | DNS_CD)));
+	dq_changed(dq);
+}
+
 void query_part(struct query *q, const uint8_t *msg, size_t len)
 {
 	struct dq *dq = &q->dq;
@@ -170,10 +180,12 @@ void query_part(struct query *q, const uint8_t *msg, size_t len)
 	wheel_arm(q->core->wheel, &q->timer,
 		q->core->now_ms + (uint64_t)dq->backend->conf.recv_timeout_s * 1000);
 	take_reply(q, msg, len);
-	put16(dq->msg, q->ask_id);
+	query_restore_header(q);
 	dq->is_response = true;
-	if (chain_run(&q->hold->conf->chain[CHAIN_XFR], dq) == ACT_DROP)
+	if (chain_run(&q->hold->conf->chain[CHAIN_XFR], dq) == ACT_DROP) {
+		stat_reason(q->core->counters, REASON_RESPONSE_RULE_DROP);
 		return;
+	}
 	if (q->client.ops->part)
 		q->client.ops->part(&q->client, dq->msg, dq->len);
 }

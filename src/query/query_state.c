@@ -47,7 +47,7 @@ struct query *query_init(struct core *core, const struct client *client, const u
 	q->dq.max_returned_ttl = UINT32_MAX;
 	q->dq.temp_failure_ttl = -1;
 	q->dq.use_ecs = true;
-	memcpy(core->work, msg, len);
+	copy_short(core->work, msg, len);
 	return q;
 }
 

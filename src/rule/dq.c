@@ -1,20 +1,13 @@
 /* dq.c: what selectors and actions do to a query under work: EDNS on demand, tags, extended errors. */
 #include "rule_priv.h"
 
-const struct edns *dq_edns(struct dq *dq)
+const struct edns *dq_edns_read(struct dq *dq)
 {
-	if (!dq->edns_known) {
-		/* A message that cannot be parsed has no OPT that anybody could act on. */
-		if (edns_find(&dq->edns, dq->msg, dq->len))
-			memset(&dq->edns, 0, sizeof(dq->edns));
-		dq->edns_known = true;
-	}
+	/* A message that cannot be parsed has no OPT that anybody could act on. */
+	if (edns_find(&dq->edns, dq->msg, dq->len))
+		memset(&dq->edns, 0, sizeof(dq->edns));
+	dq->edns_known = true;
 	return &dq->edns;
-}
-
-void dq_changed(struct dq *dq)
-{
-	dq->edns_known = false;
 }
 
 static struct tag **find_tag(struct tag **at, const char *key)

@@ -5,14 +5,14 @@
 
 #define AT(member) offsetof(struct server_conf, member)
 #define U32(word, member, min_, max_, absent_, unit_, text) \
-	{.name = word, .type = FIELD_U32, .offset = AT(member), .min = min_, .max = max_, .absent = absent_, .unit = unit_, \
-		.doc = FIELD_DOC(text)}
+	{.name = word, .type = FIELD_U32, .offset = AT(member), .min = min_, .max = max_, .absent = absent_, .unit = DOC(unit_), \
+		.doc = DOC(text)}
 #define STR(word, member, absent_, text) \
-	{.name = word, .type = FIELD_STR, .offset = AT(member), .absent = absent_, .doc = FIELD_DOC(text)}
+	{.name = word, .type = FIELD_STR, .offset = AT(member), .absent = absent_, .doc = DOC(text)}
 #define BOOL(word, member, absent_, text) \
-	{.name = word, .type = FIELD_BOOL, .offset = AT(member), .absent = absent_, .doc = FIELD_DOC(text)}
-#define CUSTOM(word, fn, text) {.name = word, .type = FIELD_OBJ, .custom = fn, .doc = FIELD_DOC(text)}
-#define IGNORED(word, text) {.name = word, .type = FIELD_ACCEPT, .doc = FIELD_DOC(text)}
+	{.name = word, .type = FIELD_BOOL, .offset = AT(member), .absent = absent_, .doc = DOC(text)}
+#define CUSTOM(word, fn, text) {.name = word, .type = FIELD_OBJ, .custom = fn, .doc = DOC(text)}
+#define IGNORED(word, text) {.name = word, .type = FIELD_ACCEPT, .doc = DOC(text)}
 
 /* A word out of a few: its number, or -EINVAL. */
 static int one_of(const struct arg *a, const char *const *words, size_t n)
@@ -112,12 +112,12 @@ const struct field server_fields[] = {
 	STR("address", address, NULL, "Address or host name, with an optional port (53)."),
 	STR("id", id, "", "A UUID that stays the same across restarts; whashed and chashed depend on it. Default: random."),
 	STR("name", name, "", "Label in tables and metrics."),
-	{.name = "qps", .type = FIELD_DOUBLE, .offset = AT(qps), .min = 0, .max = 4294967295.0, .absent = "0",
-		.unit = "per second", .doc = FIELD_DOC("Most queries that firstAvailable sends to it; 0: no limit.")},
+	{.name = "qps", .type = FIELD_DOUBLE, .offset = AT(qps), .min = 0, .max = UINT32_MAX, .absent = "0",
+		.unit = DOC("per second"), .doc = DOC("Most queries that firstAvailable sends to it; 0: no limit.")},
 	U32("order", order, 0, 2147483647, "1", "", "Place in its pools: lower ones first."),
 	U32("weight", weight, 1, 2147483647, "1", "", "Share of the queries under wrandom, whashed and chashed."),
 	{.name = "pool", .type = FIELD_LIST, .offset = AT(pools),
-		.doc = FIELD_DOC("Pools it belongs to, one or a list. Default: the default pool.")},
+		.doc = DOC("Pools it belongs to, one or a list. Default: the default pool.")},
 	U32("retries", retries, 0, 65535, "5", "", "Attempts to connect by TCP before a query is given up."),
 	U32("tcpConnectTimeout", connect_timeout_s, 1, 65535, "5", "s", "Longest wait for a connection."),
 	U32("tcpSendTimeout", send_timeout_s, 1, 65535, "30", "s", "Longest wait for the backend to read a query."),
@@ -135,11 +135,11 @@ const struct field server_fields[] = {
 	BOOL("reconnectOnUp", reconnect_on_up, "false", "Open new UDP sockets when it comes up."),
 	U32("maxInFlight", max_in_flight, 0, 65535, "0", "",
 		"Queries at once on one TCP connection; 0: as many as the connection takes, answers in any order."),
-	U32("maxConcurrentTCPConnections", max_connections, 0, 4294967295.0, "0", "",
+	U32("maxConcurrentTCPConnections", max_connections, 0, UINT32_MAX, "0", "",
 		"Most TCP connections to it; 0: no limit."),
 	U32("maxUDPOutstanding", max_udp_outstanding, 0, 65536, "0", "",
 		"Most UDP queries in flight, for each worker; 0: as setMaxUDPOutstanding()."),
-	U32("maxOutstandingQueries", max_outstanding, 0, 4294967295.0, "0", "",
+	U32("maxOutstandingQueries", max_outstanding, 0, UINT32_MAX, "0", "",
 		"With this many outstanding queries policies pass it over; 0: no limit."),
 	BOOL("tcpOnly", tcp_only, "false", "Ask it by TCP only."),
 	U32("dscp", dscp, 0, 63, "0", "", "DSCP mark of its packets."),

@@ -10,18 +10,25 @@ static const struct {
 #undef PROTO
 };
 
-const struct counter_row counter_rows[COUNTER_COUNT] = {
-#define COUNTER(id, name, kind, doc) [COUNTER_##id] = {name, kind},
+static const char counter_names[] =
+#define COUNTER(id, name, kind, doc) name "\0"
+#include "tbl/counter.def"
+#undef COUNTER
+	;
+static const uint8_t counter_kinds[COUNTER_COUNT] = {
+#define COUNTER(id, name, kind, doc) [COUNTER_##id] = kind,
 #include "tbl/counter.def"
 #undef COUNTER
 };
 
 enum { COUNTER_NO_COUNTER = COUNTER_COUNT };
-static const struct {
-	const char *text;
-	uint8_t counter;
-} reasons[REASON_COUNT] = {
-#define REASON(id, counter, text) [REASON_##id] = {text, COUNTER_##counter},
+static const char reason_texts[] =
+#define REASON(id, counter, text) text "\0"
+#include "tbl/reason.def"
+#undef REASON
+	;
+static const uint8_t reason_counters[REASON_COUNT] = {
+#define REASON(id, counter, text) [REASON_##id] = COUNTER_##counter,
 #include "tbl/reason.def"
 #undef REASON
 };
@@ -91,10 +98,10 @@ static double average_value(
 static void stat_label(struct text *out, enum counter id, const struct counters *const *of,
 	size_t n, const struct stat_system *system)
 {
-	double v = stat_value(of, n, id) + (counter_rows[id].kind == COMPUTED ? system->v[id] : 0);
-	bool average = strstr(counter_rows[id].name, "-avg") != NULL;
+	double v = stat_value(of, n, id) + (counter_kind(id) == COMPUTED ? system->v[id] : 0);
+	const char *name = counter_name(id);
 
-	text_addf(out, "%-38s %15.*f", counter_rows[id].name, average ? 1 : 0, v);
+	text_addf(out, "%-38s %15.*f", name, strstr(name, "-avg") != NULL ? 1 : 0, v);
 }
 
 const char *proto_name(enum proto p)
@@ -112,22 +119,32 @@ bool proto_stream(enum proto p)
 	return protos[p].stream;
 }
 
+const char *counter_name(enum counter id)
+{
+	return text_nth(counter_names, id);
+}
+
+enum counter_kind counter_kind(enum counter id)
+{
+	return (enum counter_kind)counter_kinds[id];
+}
+
 const char *reason_text(enum reason r)
 {
-	return reasons[r].text;
+	return text_nth(reason_texts, r);
 }
 
 void stat_reason(struct counters *c, enum reason r)
 {
 	__atomic_store_n(&c->reason[r], c->reason[r] + 1, __ATOMIC_RELAXED);
-	if (reasons[r].counter != COUNTER_NO_COUNTER)
-		stat_inc(c, reasons[r].counter);
+	if (reason_counters[r] != COUNTER_NO_COUNTER)
+		stat_inc(c, (enum counter)reason_counters[r]);
 }
 
 void stat_latency(struct counters *c, enum proto proto, uint64_t us)
 {
 	double *avg = c->latency_us[average_of[proto]];
-	uint64_t rest = c->latency_rest_us + us;
+	uint64_t rest_us = c->latency_rest_us + us;
 	unsigned i = 0;
 
 	while (us >= histogram[i].below_us && histogram[i].counter != COUNTER_LATENCY_SLOW)
@@ -139,8 +156,11 @@ void stat_latency(struct counters *c, enum proto proto, uint64_t us)
 
 		__atomic_store(&avg[i], &next, __ATOMIC_RELAXED);
 	}
-	stat_add(c, COUNTER_LATENCY_SUM, rest / 1000);
-	c->latency_rest_us = (uint32_t)(rest % 1000);
+	if (rest_us >= 1000) {
+		stat_add(c, COUNTER_LATENCY_SUM, rest_us / 1000);
+		rest_us %= 1000;
+	}
+	c->latency_rest_us = (uint32_t)rest_us;
 	stat_inc(c, COUNTER_LATENCY_COUNT);
 }
 

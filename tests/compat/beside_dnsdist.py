@@ -119,11 +119,15 @@ def backend(number):
         name, end = read_name(wire, 12)
         qtype = struct.unpack_from("!H", wire, end)[0]
         label = name.lower().split(".")[0].rstrip("0123456789")
-        opt = None
+        opt, asked = None, 512
         if wire[11]:
-            m = Message(wire)
+            try:
+                m = Message(wire)
+            except (IndexError, struct.error, AssertionError):
+                return reply(wire, rcode=1)
             if m.opt:
                 size, flags, options = m.opt
+                asked = max(asked, size)
                 back, at = b"", 0
                 while at + 4 <= len(options):
                     code, n = struct.unpack_from("!HH", options, at)
@@ -149,8 +153,7 @@ def backend(number):
             return reply(wire, authority=[rr("zone.test.", NS, 200, name_wire("ns.zone.test."))],
                          additional=[rr("ns.zone.test.", A, 200, mine)], opt=opt)
         if label == "big":
-            limit = max(512, struct.unpack("!H", opt[3:5])[0] if opt else 512)
-            return answer_to(wire, records=txt_records(limit - 120 if via == "udp" else 5000), edns=1400 if opt else None)
+            return answer_to(wire, records=txt_records(asked - 120 if via == "udp" else 5000), edns=1400 if opt else None)
         if label == "huge":
             return answer_to(wire, records=txt_records(1300), edns=1400 if opt else None)
         if label == "trunc" and via == "udp":
@@ -341,7 +344,7 @@ def describe(wire):
     try:
         m = Message(wire)
     except Exception as e:
-        return {"unreadable": str(e)[:60], "bytes": wire.hex()}
+        return {"unreadable": str(e)[:60], "bytes": wire[2:].hex()}
     d = {"rcode": m.rcode, "opcode": m.flags >> 11 & 15, "question": m.question, "id": m.id}
     d["flags"] = " ".join(n for n, bit in FLAGS if m.flags & bit)
     for section in ("answer", "authority", "additional"):

@@ -55,7 +55,7 @@ def main():
         code, out, path = check(folder, "".join('if %s == nil then error("%s is missing") end\n' % (c, c) for c in CONSTANTS))
         if code:
             bad.append(out)
-    for line in bad:
+    for line in bad[:20]:
         print(line)
     print("%d words: %d accepted, %d want arguments, %d absent by name, %d wrong" %
           (len(words), works, refused, absent, len(bad)))

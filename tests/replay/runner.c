@@ -402,7 +402,7 @@ static bool do_counter(struct run *r)
 	uint64_t want;
 
 	for (size_t i = 0; arg(r, 2) && i < COUNTER_COUNT; i++) {
-		if (strcmp(counter_rows[i].name, arg(r, 1)) != 0)
+		if (strcmp(counter_name(i), arg(r, 1)) != 0)
 			continue;
 		if (number(arg(r, 2), &want) && want == r->w.counters.v[i])
 			return true;

@@ -8,6 +8,7 @@
 #include "back.h"
 #include "front.h"
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -90,7 +91,7 @@ static UNUSED void world_turn(struct world *w)
 	struct loop *l = &w->lane.loop;
 
 	l->fresh = true;
-	event_base_loop(l->base, EVLOOP_NONBLOCK);
+	event_base_loop(l->base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
 	wheel_run(&l->wheel, loop_ms(l));
 	l->end(l->ctx);
 }
@@ -127,11 +128,13 @@ static UNUSED bool real_time_left(uint64_t *until_ms)
 #define UNTIL(w, cond)                                                                                                 \
 	do {                                                                                                           \
 		uint64_t until_ms_ = 0;                                                                                \
-		do                                                                                                     \
+		bool holds_;                                                                                           \
+		do {                                                                                                   \
 			world_turn(w);                                                                                 \
-		while (!(cond) && real_time_left(&until_ms_));                                                         \
-		if (!(cond))                                                                                           \
-			fail_msg("%s:%d: never: %s", __FILE__, __LINE__, #cond);                                        \
+			holds_ = (cond);                                                                               \
+		} while (!holds_ && real_time_left(&until_ms_));                                                       \
+		if (!holds_)                                                                                           \
+			fail_msg("%s:%d: never: %s", __FILE__, __LINE__, #cond);                                       \
 	} while (0)
 
 static UNUSED uint64_t reasons(const struct world *w, enum reason why)
@@ -195,9 +198,11 @@ static UNUSED int other_listen(void)
 static UNUSED int other_connect(int type, uint16_t port)
 {
 	struct sockaddr_in a = loopback(port);
-	int fd = socket(AF_INET, type | SOCK_CLOEXEC, 0);
+	int fd = socket(AF_INET, type | SOCK_CLOEXEC, 0), on = 1;
 
 	assert_true(fd >= 0);
+	if (type == SOCK_STREAM)
+		assert_int_equal(setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)), 0);
 	assert_int_equal(connect(fd, (struct sockaddr *)&a, sizeof(a)), 0);
 	return fd;
 }

@@ -3,7 +3,7 @@
 import time
 
 from fake import Fake, by_name
-from harness import (Message, Nsd, Skip, dnsperf, equal, frame, free_port, main, query, tcp_ask, tcp_connect, tcp_read, test,
+from harness import (SLOW, Message, Nsd, Skip, dnsperf, equal, frame, free_port, main, query, tcp_ask, tcp_connect, tcp_read, test,
                      true, udp_ask)
 
 CONFIG = """
@@ -38,8 +38,9 @@ addAction("mute.test.", PoolAction("mute"))
             d.stopped = True
             raise Skip("the daemon says: " + d.log().strip())
         raise
-    with open("/proc/%d/status" % d.pid) as f:
-        equal(int(f.read().split("Threads:")[1].split()[0]), threads, "threads of " + name)
+    if SLOW == 1:  # a sanitizer may have threads of its own
+        with open("/proc/%d/status" % d.pid) as f:
+            equal(int(f.read().split("Threads:")[1].split()[0]), threads, "threads of " + name)
     for turn in range(3):
         for ask in (udp_ask, tcp_ask):
             for owner, want in (("www.example.test.", "192.0.2.1"), ("a.p2.example.test.", "192.0.2.2"),

@@ -33,7 +33,7 @@ static const struct word words[] = {TYPE(any), TYPE(bool), TYPE(num), TYPE(int),
 	TYPE(masks), TYPE(addr), TYPE(addrs), TYPE(strs), TYPE(qtype), TYPE(qtypes), TYPE(qclass),
 	TYPE(rcode), TYPE(opcode), TYPE(rule), TYPE(rules), TYPE(action), TYPE(svc), TYPE(server),
 	TYPE(pool), TYPE(cache), TYPE(policy), {"t_maybe", "x:num? y?:str", give_back, NULL, NULL},
-	{NULL, NULL, NULL, NULL, NULL}};
+	{.name = NULL}};
 
 static void prepare(struct fake *f)
 {

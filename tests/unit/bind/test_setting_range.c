@@ -50,7 +50,7 @@ static void all_numbers(struct fake *f, bool largest)
 		const struct field *row = &setting_fields[i];
 
 		if (is_word(row) && is_number(row))
-			n += (size_t)snprintf(code + n, sizeof(code) - n, "%s(%.0f) ", row->name,
+			n += (size_t)snprintf(code + n, sizeof(code) - n, "%s(%u) ", row->name,
 				largest ? row->max : row->min);
 		assert_true(n < sizeof(code));
 	}
@@ -83,9 +83,9 @@ static void beyond(void **state)
 
 		if (!is_word(row) || !is_number(row))
 			continue;
-		snprintf(value, sizeof(value), "%.0f", row->min - 1);
+		snprintf(value, sizeof(value), "%.0f", (double)row->min - 1);
 		refused(*state, row->name, value);
-		snprintf(value, sizeof(value), "%.0f", row->max + 1);
+		snprintf(value, sizeof(value), "%.0f", (double)row->max + 1);
 		refused(*state, row->name, value);
 	}
 }

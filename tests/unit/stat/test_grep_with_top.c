@@ -1,11 +1,11 @@
-/* test_grep.c: grepq() and showResponseLatency(). */
+/* test_grep_with_top.c: grepq() and showResponseLatency(). */
 #include "fixture.h"
 #include "mem.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <cmocka.h>
 
-int test_grep(void);
+int test_grep_with_top(void);
 
 static struct ring *query[2], *response[2];
 static struct rings rings = {query, response, 2, 20000};
@@ -195,7 +195,7 @@ static void out_of_memory(void **state UNUSED)
 	fail_msg("it never came to an end");
 }
 
-int test_grep(void)
+int test_grep_with_top(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(patterns),

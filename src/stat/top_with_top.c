@@ -1,4 +1,4 @@
-/* top.c: the top lists over all workers' rings. */
+/* top_with_top.c: the top lists over all workers' rings. */
 #include "stat.h"
 #include "map.h"
 #include "mem.h"

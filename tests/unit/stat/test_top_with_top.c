@@ -1,11 +1,11 @@
-/* test_top.c: top lists over several workers' rings. */
+/* test_top_with_top.c: top lists over several workers' rings. */
 #include "fixture.h"
 #include "mem.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <cmocka.h>
 
-int test_top(void);
+int test_top_with_top(void);
 
 static struct ring *query[3], *response[3];
 static struct rings rings = {query, response, 3, 1000000};
@@ -155,7 +155,7 @@ static void out_of_memory(void **state UNUSED)
 	fail_msg("it never came to an end");
 }
 
-int test_top(void)
+int test_top_with_top(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(queries),

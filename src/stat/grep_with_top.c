@@ -1,4 +1,4 @@
-/* grep.c: searching the rings, and the picture of their latencies. */
+/* grep_with_top.c: searching the rings, and the picture of their latencies. */
 #include "stat.h"
 #include "mem.h"
 #include <stdio.h>

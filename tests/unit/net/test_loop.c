@@ -1,0 +1,224 @@
+/* test_loop.c: a loop that fires timers, reads a pipe and opens letters from another thread. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "net.h"
+
+int test_loop(void);
+
+/* ---- timers ---- */
+struct timed {
+	struct wheel_node node;
+	struct loop *loop;
+	unsigned fired;
+	uint64_t at_ms;
+	bool last;
+};
+
+static void fire(struct wheel_node *node, uint64_t now_ms)
+{
+	struct timed *t = container_of(node, struct timed, node);
+
+	t->fired++;
+	t->at_ms = now_ms;
+	t->loop->stop = t->last;
+}
+
+static void timers_fire_in_time(void **state)
+{
+	struct loop l;
+	struct timed t[3];
+	uint64_t start;
+
+	(void)state;
+	assert_int_equal(loop_init(&l), 0);
+	start = loop_ms(&l);
+	for (unsigned i = 0; i < LEN(t); i++) {
+		t[i] = (struct timed){.node.fire = fire, .loop = &l, .last = i == 2};
+		wheel_arm(&l.wheel, &t[i].node, start + 20 * (i + 1));
+	}
+	wheel_disarm(&l.wheel, &t[1].node);
+	loop_run(&l);
+	assert_int_equal(t[0].fired, 1);
+	assert_int_equal(t[1].fired, 0);
+	assert_int_equal(t[2].fired, 1);
+	assert_true(t[0].at_ms >= start + 20);
+	assert_true(t[2].at_ms >= start + 60);
+	loop_done(&l);
+}
+
+/* ---- turns and descriptors ---- */
+struct pipes {
+	struct loop loop;
+	struct io io;
+	int fd[2];
+	unsigned begins, ends, reads;
+	uint64_t begin_us;
+};
+
+static void on_begin(void *ctx)
+{
+	struct pipes *p = ctx;
+
+	assert_int_equal(p->begins, p->ends); /* once for each turn */
+	p->begins++;
+	assert_true(p->loop.now_us >= p->begin_us);
+	assert_true(p->loop.wall_ms > 1600000000000u);
+	p->begin_us = p->loop.now_us;
+}
+
+static void on_end(void *ctx)
+{
+	((struct pipes *)ctx)->ends++;
+}
+
+static void on_ready(struct io *io, short what)
+{
+	struct pipes *p = container_of(io, struct pipes, io);
+	char c;
+
+	assert_int_equal(p->begins, p->ends + 1);
+	assert_true(what & IO_READ);
+	assert_int_equal(read(io_fd(io), &c, 1), 1);
+	if (++p->reads == 3) {
+		io_stop(io);
+		p->loop.stop = true;
+	} else {
+		assert_int_equal(write(p->fd[1], "x", 1), 1);
+	}
+}
+
+static void turns(void **state)
+{
+	struct pipes p = {0};
+
+	(void)state;
+	assert_int_equal(loop_init(&p.loop), 0);
+	p.loop.begin = on_begin;
+	p.loop.end = on_end;
+	p.loop.ctx = &p;
+	assert_int_equal(pipe(p.fd), 0);
+	io_init(&p.io, &p.loop, p.fd[0], on_ready);
+	assert_int_equal(io_want(&p.io, IO_READ), 0);
+	assert_int_equal(io_want(&p.io, IO_READ), 0);
+	assert_int_equal(write(p.fd[1], "x", 1), 1);
+	loop_run(&p.loop);
+	assert_int_equal(p.reads, 3);
+	assert_int_equal(p.begins, 3);
+	assert_int_equal(p.ends, 3);
+	assert_int_equal(io_want(&p.io, 0), 0);
+	close(p.fd[0]);
+	close(p.fd[1]);
+	loop_done(&p.loop);
+	loop_done(&p.loop); /* harmless */
+}
+
+/* ---- letters ---- */
+enum { LETTERS = 20000, WRITERS = 3 };
+struct office {
+	struct loop loop;
+	struct mailbox box;
+	unsigned next[WRITERS], opened;
+	bool out_of_order;
+};
+struct note {
+	struct letter letter;
+	unsigned writer, number;
+};
+struct writer {
+	struct office *office;
+	unsigned id;
+	pthread_t thread;
+};
+
+static void open_note(struct letter *l, void *owner)
+{
+	struct note *n = container_of(l, struct note, letter);
+	struct office *o = owner;
+
+	if (o) {
+		o->out_of_order |= o->next[n->writer]++ != n->number;
+		o->loop.stop = ++o->opened == LETTERS * WRITERS;
+	}
+	free(n);
+}
+
+static struct note *new_note(unsigned writer, unsigned number)
+{
+	struct note *n = calloc(1, sizeof(*n));
+
+	if (!n)
+		abort();
+	n->letter.open = open_note;
+	n->writer = writer;
+	n->number = number;
+	return n;
+}
+
+static void *write_letters(void *arg)
+{
+	struct writer *w = arg;
+
+	for (unsigned i = 0; i < LETTERS; i++)
+		if (mailbox_post(&w->office->box, &new_note(w->id, i)->letter, 0) < 0)
+			abort();
+	return NULL;
+}
+
+static void letters_come_in_order(void **state)
+{
+	struct office o = {0};
+	struct writer w[WRITERS];
+
+	(void)state;
+	assert_int_equal(loop_init(&o.loop), 0);
+	assert_int_equal(mailbox_init(&o.box, &o.loop, &o), 0);
+	for (unsigned i = 0; i < WRITERS; i++) {
+		w[i] = (struct writer){.office = &o, .id = i};
+		assert_int_equal(pthread_create(&w[i].thread, NULL, write_letters, &w[i]), 0);
+	}
+	loop_run(&o.loop);
+	for (unsigned i = 0; i < WRITERS; i++)
+		pthread_join(w[i].thread, NULL);
+	assert_int_equal(o.opened, LETTERS * WRITERS);
+	assert_false(o.out_of_order);
+	assert_int_equal(o.box.count, 0);
+	mailbox_done(&o.box);
+	loop_done(&o.loop);
+}
+
+static void a_full_mailbox_refuses(void **state)
+{
+	struct office o = {0};
+	struct note *refused = new_note(0, 2);
+
+	(void)state;
+	assert_int_equal(loop_init(&o.loop), 0);
+	assert_int_equal(mailbox_init(&o.box, &o.loop, &o), 0);
+	assert_int_equal(mailbox_post(&o.box, &new_note(0, 0)->letter, 2), 0);
+	assert_int_equal(mailbox_post(&o.box, &new_note(0, 1)->letter, 2), 0);
+	assert_int_equal(mailbox_post(&o.box, &refused->letter, 2), -EAGAIN);
+	free(refused);
+	/* letters that nobody opened are freed with the box */
+	mailbox_done(&o.box);
+	mailbox_done(&o.box);
+	loop_done(&o.loop);
+}
+
+int test_loop(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(timers_fire_in_time),
+		cmocka_unit_test(turns),
+		cmocka_unit_test(letters_come_in_order),
+		cmocka_unit_test(a_full_mailbox_refuses),
+	};
+
+	return cmocka_run_group_tests_name("net/loop", tests, NULL, NULL);
+}
