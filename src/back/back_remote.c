@@ -109,7 +109,8 @@ static void errand_drop(struct client *c, enum reason why)
 {
 	static const uint8_t nothing[1];
 
-	send_back(c->conn, nothing, 0, why);
+	if (why != REASON_TIMEOUT) /* the query's own worker has a deadline too */
+		send_back(c->conn, nothing, 0, why);
 	errand_free(c->conn);
 }
 

@@ -14,6 +14,7 @@ struct worker {
 	pthread_t thread;
 	bool started;
 	bool stopping;
+	_Atomic bool drained; /* no query waits here any more */
 	struct wheel_node drain;
 	uint64_t drain_until_ms;
 };

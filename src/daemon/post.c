@@ -130,11 +130,23 @@ void post_sweep(struct worker *w)
 }
 
 /* ---- the end: accept nothing, let what is under way finish, then leave the loop ---- */
+/* Worker 0 leaves last: it hears a second signal, which ends them all. */
+static bool may_leave(const struct worker *w)
+{
+	const struct daemon *d = w->daemon;
+
+	for (unsigned i = 1; w->lane.index == 0 && i < d->nworkers; i++)
+		if (d->workers[i].started && !d->workers[i].drained)
+			return false;
+	return w->lane.core.parked == 0;
+}
+
 static void drained(struct wheel_node *node, uint64_t now_ms)
 {
 	struct worker *w = container_of(node, struct worker, drain);
 
-	if (w->lane.core.parked == 0 || now_ms >= w->drain_until_ms)
+	w->drained = w->lane.core.parked == 0;
+	if (may_leave(w) || now_ms >= w->drain_until_ms)
 		w->lane.loop.stop = true;
 	else
 		wheel_arm(&w->lane.loop.wheel, node, now_ms + 10);

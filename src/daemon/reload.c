@@ -31,6 +31,18 @@ static void install(struct daemon *d, struct conf *c)
 		conf_free(&old);
 }
 
+/* install_first gives the workers, none of which runs yet, their first configuration: without one they cannot be. */
+static int install_first(struct daemon *d, struct conf *c, const char **error_r)
+{
+	for (unsigned i = 0; i < d->nworkers; i++)
+		if (core_set_conf(&d->workers[i].lane.core, conf_ref(c)) < 0)
+			return error_set(error_r, "worker %u: out of memory", i);
+	if (probes_set(d->probes, c->servers, c->nservers, c->set.verbose_health) < 0)
+		return error_set(error_r, "health checks: out of memory");
+	d->conf = c;
+	return 0;
+}
+
 int daemon_install(struct daemon *d, struct conf *c, const char **error_r)
 {
 	struct listen_plan *plan = mem_alloc(sizeof(*plan));
@@ -39,12 +51,18 @@ int daemon_install(struct daemon *d, struct conf *c, const char **error_r)
 	if (d->plan)
 		listen_serve(d); /* the first one still waited for its checks: its sockets may be wanted again */
 	err = plan ? listen_open(d, c, plan, error_r) : error_set(error_r, "out of memory");
+	if (err == 0 && !d->conf) {
+		err = install_first(d, c, error_r);
+		if (err < 0)
+			listen_cancel(d, plan);
+	} else if (err == 0) {
+		install(d, c);
+	}
 	if (err < 0) {
 		conf_free(&c);
 		mem_free(plan);
 		return err;
 	}
-	install(d, c);
 	d->plan = plan;
 	if (d->serving)
 		listen_serve(d);

@@ -5,6 +5,12 @@
 #include "mem.h"
 #include <netinet/in.h>
 
+#ifndef UDP_SEGMENT
+#define UDP_SEGMENT 103 /* linux/udp.h, not in every libc */
+#endif
+
+/* A run: datagrams of one length, shorter than RUN_LEN, that the kernel takes as one. */
+enum { RUN_LEN = 512, RUN_MAX = 64 };
 enum { CONTROL = CMSG_SPACE(sizeof(struct in6_pktinfo)), OUT_BYTES = 128 << 10 };
 
 union sock {
@@ -167,6 +173,8 @@ struct dgram_out {
 	uint8_t *bytes;
 	struct mmsghdr *hdr, *sorted;
 	struct slot *slot;
+	struct iovec *run; /* what the runs of |sorted| consist of */
+	enum { RUNS_UNKNOWN, RUNS_YES, RUNS_NO } runs; /* does the kernel take them? */
 };
 
 struct dgram_out *dgram_out_new(unsigned batch)
@@ -178,7 +186,8 @@ struct dgram_out *dgram_out_new(unsigned batch)
 	o->batch = batch;
 	o->bytes = mem_alloc(OUT_BYTES);
 	o->sorted = mem_zalloc(batch * sizeof(*o->sorted));
-	if (!slots_new(&o->slot, &o->hdr, batch) || !o->bytes || !o->sorted)
+	o->run = mem_zalloc(batch * sizeof(*o->run));
+	if (!slots_new(&o->slot, &o->hdr, batch) || !o->bytes || !o->sorted || !o->run)
 		dgram_out_free(&o);
 	return o;
 }
@@ -194,6 +203,7 @@ void dgram_out_free(struct dgram_out **p)
 	mem_free(o->hdr);
 	mem_free(o->sorted);
 	mem_free(o->slot);
+	mem_free(o->run);
 	mem_free(o);
 }
 
@@ -263,6 +273,96 @@ void dgram_send(struct dgram_out *o, int fd, const struct addr *to, const struct
 	h->msg_controllen = local ? write_control(slot->control, local, ifindex) : 0;
 }
 
+/* ---- runs ----
+ * Datagrams of one length on a connected socket leave as one, which the kernel cuts up as late as it can: the way down
+ * its stack is gone once for all of them.  Answers to clients are left alone: nearly each has a destination of its own. */
+static bool runs_known(struct dgram_out *o, int fd)
+{
+	int size;
+	socklen_t len = sizeof(size);
+
+	if (o->runs == RUNS_UNKNOWN) /* kernels before 4.18 would send the run as one long datagram */
+		o->runs = getsockopt(fd, IPPROTO_UDP, UDP_SEGMENT, &size, &len) == 0 ? RUNS_YES : RUNS_NO;
+	return o->runs == RUNS_YES;
+}
+
+static bool may_run(size_t len)
+{
+	return len > 0 && len < RUN_LEN;
+}
+
+/* run_add: the second datagram says how long each is, where those to clients say whence they leave. */
+static void run_add(struct msghdr *h, struct iovec *datagram)
+{
+	uint8_t *control = container_of(datagram, struct slot, iov)->control;
+	struct cmsghdr *c = (struct cmsghdr *)(void *)control;
+	uint16_t size = (uint16_t)datagram->iov_len;
+
+	h->msg_iov[h->msg_iovlen++] = *datagram;
+	if (h->msg_iovlen != 2)
+		return;
+	memset(control, 0, CMSG_SPACE(sizeof(size)));
+	c->cmsg_level = IPPROTO_UDP;
+	c->cmsg_type = UDP_SEGMENT;
+	c->cmsg_len = CMSG_LEN(sizeof(size));
+	memcpy(CMSG_DATA(c), &size, sizeof(size));
+	h->msg_control = control;
+	h->msg_controllen = CMSG_SPACE(sizeof(size));
+}
+
+/* make_runs turns the first |n| of |sorted|, all of one connected socket, into fewer, in place; how many. */
+static unsigned make_runs(struct dgram_out *o, unsigned n)
+{
+	uint16_t left[RUN_LEN] = {0}; /* datagrams of that length to come */
+	uint16_t run[RUN_LEN];        /* where the run of that length stands */
+	struct iovec *room = o->run;
+	unsigned made = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		size_t len = o->sorted[i].msg_hdr.msg_iov->iov_len;
+
+		if (may_run(len)) {
+			left[len]++;
+			run[len] = UINT16_MAX;
+		}
+	}
+	for (unsigned i = 0; i < n; i++) {
+		struct iovec *datagram = o->sorted[i].msg_hdr.msg_iov;
+		size_t len = datagram->iov_len;
+		struct msghdr *h;
+
+		if (!may_run(len)) {
+			o->sorted[made++] = o->sorted[i];
+			continue;
+		}
+		if (run[len] == UINT16_MAX || o->sorted[run[len]].msg_hdr.msg_iovlen == RUN_MAX) {
+			h = &o->sorted[made].msg_hdr;
+			*h = o->sorted[i].msg_hdr;
+			h->msg_iov = room;
+			h->msg_iovlen = 0;
+			room += left[len] < RUN_MAX ? left[len] : RUN_MAX;
+			run[len] = (uint16_t)made++;
+		}
+		left[len]--;
+		run_add(&o->sorted[run[len]].msg_hdr, datagram);
+	}
+	return made;
+}
+
+static void send_all(struct dgram_out *o, int fd, struct mmsghdr *m, unsigned n);
+
+/* send_singly sends what the kernel refused as a run, and makes none any more if that was the reason. */
+static void send_singly(struct dgram_out *o, int fd, const struct msghdr *run, int err)
+{
+	if (err == EINVAL || err == EIO)
+		o->runs = RUNS_NO;
+	for (size_t i = 0; i < run->msg_iovlen; i++) {
+		struct mmsghdr one = {.msg_hdr = {.msg_iov = &run->msg_iov[i], .msg_iovlen = 1}};
+
+		send_all(o, fd, &one, 1);
+	}
+}
+
 /* send_all sends |n| datagrams on one socket; one that the kernel refuses is skipped and counted. */
 static void send_all(struct dgram_out *o, int fd, struct mmsghdr *m, unsigned n)
 {
@@ -277,14 +377,18 @@ static void send_all(struct dgram_out *o, int fd, struct mmsghdr *m, unsigned n)
 		} else if (errno == EINTR || (errno == ECONNREFUSED && again++ == 0)) {
 			continue; /* the error was about an earlier datagram */
 		} else {
-			o->errors++;
+			if (m[at].msg_hdr.msg_iovlen > 1)
+				send_singly(o, fd, &m[at].msg_hdr, errno);
+			else
+				o->errors++;
 			at++;
 			again = 0;
 		}
 	}
 }
 
-static void send_mixed(struct dgram_out *o)
+/* send_sorted sends socket by socket. */
+static void send_sorted(struct dgram_out *o)
 {
 	unsigned left = o->n;
 
@@ -299,8 +403,10 @@ static void send_mixed(struct dgram_out *o)
 			o->slot[i].fd = -1;
 			o->sorted[n++] = o->hdr[i];
 		}
-		send_all(o, fd, o->sorted, n);
 		left -= n;
+		if (n > 1 && !o->sorted[0].msg_hdr.msg_name && runs_known(o, fd))
+			n = make_runs(o, n);
+		send_all(o, fd, o->sorted, n);
 	}
 }
 
@@ -308,8 +414,8 @@ void dgram_flush(struct dgram_out *o)
 {
 	if (o->n == 0)
 		return;
-	if (o->mixed)
-		send_mixed(o);
+	if (o->mixed || !o->hdr[0].msg_hdr.msg_name)
+		send_sorted(o);
 	else
 		send_all(o, o->slot[0].fd, o->hdr, o->n);
 	o->n = 0;

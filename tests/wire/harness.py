@@ -51,7 +51,6 @@ def within(got, low, high, what):
 
 
 def until(function, what, seconds=5.0):
-    """Calls |function| until it is true; returns its value."""
     end = time.monotonic() + seconds * SLOW
     while True:
         value = function()
@@ -262,9 +261,9 @@ def read_exactly(s, n):
         try:
             part = s.recv(n - len(out))
         except (socket.timeout, ConnectionResetError, BrokenPipeError):
-            break
+            return out
         if not part:
-            break
+            return out
         out += part
     return out
 
@@ -326,7 +325,7 @@ class Process:
             if text in self.log()[after:]:
                 return True
             if not self.alive():
-                fail("%s ended with status %s before it said %r:\n%s", self.name, self.process.returncode, text, self.log())
+                fail("%s ended (%s) before it said %r:\n%s", self.name, self.process.returncode, text, self.log())
             return False
         until(look, "%s says %r; it said:\n%s" % (self.name, text, self.log()[-3000:]), seconds)
 
@@ -420,8 +419,8 @@ www IN A 192.0.2.1
 www IN AAAA 2001:db8::1
 alias IN CNAME www
 txt IN TXT "hello"
-* .wild IN A 192.0.2.7
-""".replace("* .wild", "*.wild")
+*.wild IN A 192.0.2.7
+"""
 
 
 def big_txt(name, total):
@@ -523,7 +522,8 @@ def dnsperf_start(scene, port, names=None, queries=None, seconds=None, args=()):
 def dnsperf_end(process):
     """(sent, completed, lost, {rcode: count}, output)"""
     out = process.communicate(timeout=120 * SLOW)[0]
-    numbers = [int(m[1]) if m else -1 for m in (re.search(r"Queries %s:\s+(\d+)" % w, out) for w in ("sent", "completed", "lost"))]
+    found = [re.search(r"Queries %s:\s+(\d+)" % w, out) for w in ("sent", "completed", "lost")]
+    numbers = [int(m[1]) if m else -1 for m in found]
     codes = {k: int(v) for k, v in re.findall(r"(NOERROR|SERVFAIL|NXDOMAIN|REFUSED|FORMERR|NOTIMP) (\d+)", out)}
     return numbers[0], numbers[1], numbers[2], codes, out
 

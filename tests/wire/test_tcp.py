@@ -201,7 +201,8 @@ def per_frontend(scene):
     """At the limit the longest idle makes room; when all are busy the new one is refused.  One worker: each looks
     at its own connections only."""
     d, port, _ = start(scene, ", {maxConcurrentTCPConnections=4}", 
-                       'setWorkerLayout("collapsed")\nsetTCPConnectionsOverloadThreshold(100)\nsetTCPRecvTimeout(10)', script=by_name({"slow": slow(1.5)}))
+                       'setWorkerLayout("collapsed")\nsetTCPConnectionsOverloadThreshold(100)\nsetTCPRecvTimeout(10)',
+                       script=by_name({"slow": slow(1.5)}))
     busy = [tcp_connect(port) for _ in range(4)]
     for s in busy:
         s.sendall(frame(query("slow.test.")))

@@ -263,9 +263,7 @@ static void reads(void **state)
 	fd = come(t);
 	for (unsigned i = 0; i < 6; i++) {
 		assert_int_equal(send(fd, q + i, 1, MSG_NOSIGNAL), 1);
-		UNTIL(&t->w, i == 5 || (t->w.lane.idle_first && !is_readable(fd)));
-		usleep(300);
-		world_turn(&t->w);
+		UNTIL(&t->w, i == 5 || t->w.lane.idle_first->reads == i + 1);
 	}
 	UNTIL(&t->w, is_closed(fd));
 	assert_int_equal(reasons(&t->w, REASON_CONN_TOO_MANY_READS), 1);

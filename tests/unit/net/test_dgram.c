@@ -140,6 +140,55 @@ static void two_sockets_in_one_batch(void **state)
 	close_ends(&e);
 }
 
+/* Datagrams of a few lengths on a connected socket: all arrive, each as it was, in order within its length; the same when
+ * the kernel takes no runs on that socket, and with a socket that sends answers in between. */
+static void runs_of_one_length(void **state)
+{
+	enum { MANY = 150 };
+	static const size_t lens[] = {0, 1, 33, 34, 511, 512};
+
+	(void)state;
+	for (int refused = 0; refused < 2; refused++) {
+		unsigned next[LEN(lens)] = {0}, seen = 0, answers = 0;
+		struct sockaddr_storage ss;
+		struct ends e;
+		int n;
+
+		open_ends(&e, "127.0.0.1:0", 200);
+		assert_int_equal(connect(e.fd[1], (struct sockaddr *)&ss, addr_to_sockaddr(&e.addr[0], &ss)), 0);
+		/* without checksums there are no runs */
+		assert_int_equal(setsockopt(e.fd[1], SOL_SOCKET, SO_NO_CHECK, &refused, sizeof(refused)), 0);
+		for (unsigned i = 0; i < MANY; i++) {
+			uint8_t m[512] = {(uint8_t)i};
+
+			dgram_send(e.out, e.fd[1], NULL, NULL, 0, m, lens[i < 100 ? 2 : i % LEN(lens)]);
+			if (i % 10 == 0)
+				dgram_send(e.out, e.fd[0], &e.addr[1], &e.addr[0], 0, m, 33);
+		}
+		dgram_flush(e.out);
+		assert_int_equal(dgram_errors(e.out), 0);
+		while ((n = dgram_read(e.in, e.fd[0], true)) > 0) {
+			for (int i = 0; i < n; i++) {
+				struct dgram d;
+				unsigned which = 0;
+
+				dgram_get(e.in, (unsigned)i, &d);
+				while (lens[which] != d.len)
+					assert_true(++which < LEN(lens));
+				assert_true(addr_same(&d.from, &e.addr[1]));
+				assert_true(d.len == 0 || next[which] == 0 || d.msg[0] > next[which]);
+				next[which] = d.len ? d.msg[0] : 0;
+				seen++;
+			}
+		}
+		while ((n = dgram_read(e.in, e.fd[1], true)) > 0)
+			answers += (unsigned)n;
+		assert_int_equal(seen, MANY);
+		assert_int_equal(answers, MANY / 10);
+		close_ends(&e);
+	}
+}
+
 static void long_and_empty(void **state)
 {
 	static uint8_t m[DGRAM_MAX + 1];
@@ -209,6 +258,7 @@ int test_dgram(void)
 		cmocka_unit_test(there_and_back),
 		cmocka_unit_test(more_than_a_batch),
 		cmocka_unit_test(two_sockets_in_one_batch),
+		cmocka_unit_test(runs_of_one_length),
 		cmocka_unit_test(long_and_empty),
 		cmocka_unit_test(what_cannot_be_sent_is_counted),
 		cmocka_unit_test(batches_bear_no_memory),
