@@ -15,7 +15,7 @@ struct addr {
 };
 _Static_assert(sizeof(struct addr) == 24, "an address is 24 bytes");
 
-static inline unsigned addr_len(const struct addr *a) /* bytes of |ip| in use */
+HOT unsigned addr_len(const struct addr *a) /* bytes of |ip| in use */
 {
 	return a->family == AF_INET6 ? 16 : a->family == AF_INET ? 4 : 0;
 }

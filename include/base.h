@@ -20,6 +20,15 @@
 #define likely(x)    __builtin_expect(!!(x), 1)
 #define unlikely(x)  __builtin_expect(!!(x), 0)
 
+/* HOT: a function of the hot path in a header: part of each caller, but in a build for size one function, whose place
+ * is the file that says HOT_KEPT(name). */
+#ifdef __OPTIMIZE_SIZE__
+#define HOT inline
+#else
+#define HOT static inline
+#endif
+#define HOT_KEPT(name) extern __typeof__(name) name
+
 #define LEN(a)                     (sizeof(a) / sizeof((a)[0]))
 #define container_of(p, type, mem) ((type *)(void *)((char *)(p) - offsetof(type, mem)))
 
@@ -49,7 +58,7 @@ void base_die(const char *file, int line, const char *what) NORETURN;
 #define MAGIC_CHECK(p, m) must((p)->magic == (m))
 
 /* copy_short is memcpy() without the call for 16 to 64 bytes, as most names and plain messages have. */
-static inline void copy_short(uint8_t *to, const uint8_t *from, size_t len)
+HOT void copy_short(uint8_t *to, const uint8_t *from, size_t len)
 {
 	if (len - 16 > 64 - 16) {
 		memcpy(to, from, len);

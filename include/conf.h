@@ -75,7 +75,7 @@ int conf_inherit(struct conf *new, const struct conf *old) WUNUSED NONNULL;
 
 struct pool *conf_pool_named(const struct conf *, const char *name) NONNULL;
 /* conf_pool: NULL when there is none.  The default pool is the first, and what most queries ask for. */
-static inline struct pool *conf_pool(const struct conf *c, const char *name)
+HOT struct pool *conf_pool(const struct conf *c, const char *name)
 {
 	return name[0] == 0 && c->npools ? c->pools[0] : conf_pool_named(c, name);
 }

@@ -94,7 +94,7 @@ struct server *server_now(struct server *) NONNULL;
 void server_set_addr(struct server *, const struct addr *) NONNULL;
 const struct addr *server_addr_slow(const struct server *, struct addr *buf) NONNULL;
 /* server_addr: the address now; that of a host name may change while running and is copied to |buf|.  Any thread. */
-static inline const struct addr *server_addr(const struct server *s, struct addr *buf)
+HOT const struct addr *server_addr(const struct server *s, struct addr *buf)
 {
 	return s->is_name ? server_addr_slow(s, buf) : &s->addr;
 }

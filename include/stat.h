@@ -108,7 +108,7 @@ void ring_free(struct ring **) NONNULL;
 /* ring_claim_slow: where an entry takes several slots, or takes the place of one that did. */
 struct ring_slot *ring_claim_slow(struct ring *, const uint8_t *name, size_t len) NONNULL;
 /* ring_claim: the next slot; the oldest entries make room. */
-static inline struct ring_slot *ring_claim(struct ring *r, const uint8_t *name, size_t len)
+HOT struct ring_slot *ring_claim(struct ring *r, const uint8_t *name, size_t len)
 {
 	struct ring_slot *s = &r->slot[r->head];
 	bool full = r->used == r->slots;
@@ -127,7 +127,7 @@ static inline struct ring_slot *ring_claim(struct ring *r, const uint8_t *name, 
 }
 /* ring_put adds what is given; skipped (and counted in the ring) while a reader copies.  Writer only.  Inline: every
  * query passes here twice. */
-static inline void ring_put(struct ring *r, uint64_t when_ms, const struct addr *client, const struct addr *backend,
+HOT void ring_put(struct ring *r, uint64_t when_ms, const struct addr *client, const struct addr *backend,
 	uint32_t usec, const uint8_t *name, size_t name_len, uint16_t qtype, uint16_t size, uint16_t flags,
 	uint16_t ancount, uint8_t proto)
 {

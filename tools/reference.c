@@ -151,16 +151,22 @@ static void print_settings(FILE *f)
 	}
 }
 
+static void print_methods(FILE *f, const struct method *m)
+{
+	for (; m && m->name; m++) {
+		fputs("- `object:", f);
+		print_signature(f, m->name, m->spec);
+		fputs("`\n", f);
+	}
+}
+
 static void print_class(FILE *f, const struct class *c)
 {
 	if (!c->methods && !c->attributes)
 		return;
 	fprintf(f, "### %s\n\n", c->shown);
-	for (const struct method *m = c->methods; m && m->name; m++) {
-		fputs("- `object:", f);
-		print_signature(f, m->name, m->spec);
-		fputs("`\n", f);
-	}
+	print_methods(f, c->more);
+	print_methods(f, c->methods);
 	for (const struct attribute *a = c->attributes; a && a->name; a++)
 		fprintf(f, "- `object.%s`%s\n", a->name, a->set ? "" : ", read only");
 	fputs("\n", f);

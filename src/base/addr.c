@@ -5,6 +5,8 @@
 #include <netinet/in.h>
 #include <stdio.h>
 
+HOT_KEPT(addr_len);
+
 enum { IP_TEXT = 64 }; /* an IPv6 address with a scope, as text */
 
 /* Reads decimal digits and nothing else, at most |max|. */

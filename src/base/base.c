@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+HOT_KEPT(copy_short);
+
 void base_die(const char *file, int line, const char *what)
 {
 	char text[256];

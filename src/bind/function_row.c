@@ -67,26 +67,21 @@ static size_t parse_addrs(const char *s, struct addr out[SPOOF_MAX])
 	return n;
 }
 
-/* Addresses that do not fit the question leave it alone: the query goes to a backend. */
+/* Addresses that do not fit the question make an answer without records. */
 static enum act act_spoof(lua_State *L, struct dq *dq, const struct lua_func *f)
 {
-	unsigned qtype = dq->question->qtype;
 	struct addr list[SPOOF_MAX];
 	struct name target;
 	size_t len, n;
 	const char *s = detail(L, &len);
-	bool fits = false;
 
 	if (!s || !len) {
 		row_log(f, "LuaAction", "DNSAction.Spoof needs an address or a name as second value");
 		return ACT_ERROR;
 	}
 	n = parse_addrs(s, list);
-	if (n) {
-		for (size_t i = 0; i < n; i++)
-			fits = fits || qtype == QTYPE_ANY || qtype == (list[i].family == AF_INET ? QTYPE_A : QTYPE_AAAA);
-		return fits ? answered(dq_answer_addrs(dq, list, n, &default_opts), ACT_ANSWER) : ACT_ALLOW;
-	}
+	if (n)
+		return answered(dq_answer_addrs(dq, list, n, &default_opts), ACT_ANSWER);
 	if (name_from_text(&target, s, len) < 0) {
 		row_log(f, "LuaAction", "DNSAction.Spoof: '%.100s' is neither an address nor a name", s);
 		return ACT_ERROR;
@@ -155,9 +150,12 @@ static enum act act_truncate(struct dq *dq)
 	return answered(dq_answer_truncated(dq), ACT_TRUNCATE);
 }
 
+/* The rcode alone is set, as in dnsdist: RA stays 0 and AD as the client sent it. */
 static enum act act_rcode(struct dq *dq, unsigned rcode)
 {
-	return answered(dq_answer_rcode(dq, rcode, NULL), ACT_RCODE);
+	const struct answer_opts opts = {.aa = -1, .ad = (dns_flags(dq->msg) & DNS_AD) != 0, .ra = 0};
+
+	return answered(dq_answer_rcode(dq, rcode, &opts), ACT_RCODE);
 }
 
 static enum act query_result(lua_State *L, struct dq *dq, const struct lua_func *f)

@@ -199,20 +199,32 @@ static void set_failure_ttl(lua_State *L, void *self, const struct arg *v)
 }
 
 /* Who the client is, for exported data: kept as tags of ours. */
+static int push_identity(lua_State *L, void *self, const char *key)
+{
+	const struct tag *tag = dq_tag(message_dq(L, self), key);
+
+	lua_pushlstring(L, tag ? tag->value : "", tag ? tag->value_len : 0);
+	return 1;
+}
+
+static void keep_identity(lua_State *L, void *self, const char *word, const char *key, const struct arg *v)
+{
+	struct dq *dq = message_dq(L, self);
+
+	if (v->kind != ARG_STR)
+		lua_fail(L, word, "expected a string, got %s", arg_kind_name(v));
+	if (dq_set_tag(dq, key, v->s.p, v->s.len) < 0)
+		lua_fail(L, word, "out of memory");
+}
+
 #define IDENTITY(name, word, key)                                                                                      \
 	static int get_##name(lua_State *L, void *self)                                                                \
 	{                                                                                                              \
-		const struct tag *tag = dq_tag(message_dq(L, self), key);                                              \
-		lua_pushlstring(L, tag ? tag->value : "", tag ? tag->value_len : 0);                                   \
-		return 1;                                                                                              \
+		return push_identity(L, self, key);                                                                    \
 	}                                                                                                              \
 	static void set_##name(lua_State *L, void *self, const struct arg *v)                                          \
 	{                                                                                                              \
-		struct dq *dq = message_dq(L, self);                                                                   \
-		if (v->kind != ARG_STR)                                                                                \
-			lua_fail(L, word, "expected a string, got %s", arg_kind_name(v));                              \
-		if (dq_set_tag(dq, key, v->s.p, v->s.len) < 0)                                                         \
-			lua_fail(L, word, "out of memory");                                                            \
+		keep_identity(L, self, word, key, v);                                                                  \
 	}
 IDENTITY(device_id, "dq.deviceID", "\1deviceID")
 IDENTITY(device_name, "dq.deviceName", "\1deviceName")
@@ -243,44 +255,45 @@ static const struct attribute attributes[] = {
 };
 
 /* ---- methods: what both have, then what only one has ---- */
-#define COMMON_METHODS                                                                                                 \
-	{"getHeader", "", message_get_header},                                                                         \
-	{"setHeader", "header:any", message_set_header},                                                               \
-	{"getContent", "", message_get_content},                                                                       \
-	{"setContent", "bytes:str", message_set_content},                                                              \
-	{"getDO", "", message_get_do},                                                                                 \
-	{"getEDNSOptions", "", message_get_options},                                                                   \
-	{"setEDNSOption", "code:uint data:str", message_set_option},                                                   \
-	{"getElapsedUs", "", message_get_elapsed},                                                                     \
-	{"getIncomingInterface", "", message_get_interface},                                                           \
-	{"getProtocol", "", message_get_protocol},                                                                     \
-	{"getQueryTime", "", message_get_time},                                                                        \
-	{"getTag", "name:str", message_get_tag},                                                                       \
-	{"setTag", "name:str value:str", message_set_tag},                                                             \
-	{"unsetTag", "name:str", message_unset_tag},                                                                   \
-	{"getTagArray", "", message_get_tags},                                                                         \
-	{"setTagArray", "tags:table", message_set_tags},                                                               \
-	{"getTrailingData", "", message_get_trailing},                                                                 \
-	{"setTrailingData", "bytes:str", message_set_trailing},                                                        \
-	{"changeName", "name:name", message_change_name},                                                              \
-	{"setExtendedDNSError", "code:uint text:str? clear:bool?", message_set_ede},                                   \
-	{"getHTTPHeaders", "", message_empty_table},                                                                   \
-	{"getHTTPHost", "", message_empty_string},                                                                     \
-	{"getHTTPPath", "", message_empty_string},                                                                     \
-	{"getHTTPQueryString", "", message_empty_string},                                                              \
-	{"getHTTPScheme", "", message_empty_string},                                                                   \
-	{"getServerNameIndication", "", message_empty_string},                                                         \
-	{"getProxyProtocolValues", "", message_empty_table},                                                           \
-	{"getTraceID", "", message_nothing},                                                                           \
-	{"getSpanID", "", message_nothing},                                                                            \
-	{"setProxyProtocolValues", "values:any", message_no_proxy_values},                                             \
-	{"addProxyProtocolValue", "type:any value:any?", message_no_proxy_value},                                      \
-	{"sendTrap", "reason:any?", message_no_trap},                                                                  \
-	{"setMetaKey", "key:any values:any?", message_no_meta},                                                        \
-	{"suspend", "asyncID:any? queryID:any? timeoutMS:any?", message_no_suspend}
+static const struct method common_methods[] = {
+	{"getHeader", "", message_get_header},
+	{"setHeader", "header:any", message_set_header},
+	{"getContent", "", message_get_content},
+	{"setContent", "bytes:str", message_set_content},
+	{"getDO", "", message_get_do},
+	{"getEDNSOptions", "", message_get_options},
+	{"setEDNSOption", "code:uint data:str", message_set_option},
+	{"getElapsedUs", "", message_get_elapsed},
+	{"getIncomingInterface", "", message_get_interface},
+	{"getProtocol", "", message_get_protocol},
+	{"getQueryTime", "", message_get_time},
+	{"getTag", "name:str", message_get_tag},
+	{"setTag", "name:str value:str", message_set_tag},
+	{"unsetTag", "name:str", message_unset_tag},
+	{"getTagArray", "", message_get_tags},
+	{"setTagArray", "tags:table", message_set_tags},
+	{"getTrailingData", "", message_get_trailing},
+	{"setTrailingData", "bytes:str", message_set_trailing},
+	{"changeName", "name:name", message_change_name},
+	{"setExtendedDNSError", "code:uint text:str? clear:bool?", message_set_ede},
+	{"getHTTPHeaders", "", message_empty_table},
+	{"getHTTPHost", "", message_empty_string},
+	{"getHTTPPath", "", message_empty_string},
+	{"getHTTPQueryString", "", message_empty_string},
+	{"getHTTPScheme", "", message_empty_string},
+	{"getServerNameIndication", "", message_empty_string},
+	{"getProxyProtocolValues", "", message_empty_table},
+	{"getTraceID", "", message_nothing},
+	{"getSpanID", "", message_nothing},
+	{"setProxyProtocolValues", "values:any", message_no_proxy_values},
+	{"addProxyProtocolValue", "type:any value:any?", message_no_proxy_value},
+	{"sendTrap", "reason:any?", message_no_trap},
+	{"setMetaKey", "key:any values:any?", message_no_meta},
+	{"suspend", "asyncID:any? queryID:any? timeoutMS:any?", message_no_suspend},
+	{NULL, NULL, NULL},
+};
 
 static const struct method dq_methods[] = {
-	COMMON_METHODS,
 	{"setHTTPResponse", "status:any? body:any? contentType:any?", message_no_http},
 	{"setNegativeAndAdditionalSOA",
 		"nxd:bool zone:name ttl:uint mname:name rname:name serial:uint refresh:uint retry:uint expire:uint "
@@ -292,7 +305,6 @@ static const struct method dq_methods[] = {
 };
 
 static const struct method dr_methods[] = {
-	COMMON_METHODS,
 	{"editTTLs", "function:func", message_edit_ttls},
 	{"restart", "", message_restart},
 	{"getSelectedBackend", "", message_get_backend},
@@ -301,8 +313,8 @@ static const struct method dr_methods[] = {
 	{NULL, NULL, NULL},
 };
 
-const struct class class_dq = {OBJ_DQ, "DNSQuestion", dq_methods, attributes, mem_free, NULL, NULL, NULL};
-const struct class class_dr = {OBJ_DR, "DNSResponse", dr_methods, attributes, mem_free, NULL, NULL, NULL};
+const struct class class_dq = {OBJ_DQ, "DNSQuestion", dq_methods, attributes, mem_free, NULL, NULL, NULL, common_methods};
+const struct class class_dr = {OBJ_DR, "DNSResponse", dr_methods, attributes, mem_free, NULL, NULL, NULL, common_methods};
 
 /* ---- one userdata per state and kind; the key in the registry is the address of its type's name ---- */
 static struct lua_message *find(lua_State *L, const char *type)

@@ -147,11 +147,10 @@ static int object_lt(lua_State *L)
 	return 1;
 }
 
-/* Leaves the table of methods and attributes at the top. */
-static void push_members(lua_State *L, const struct class *class)
+/* Adds methods to the table at the top. */
+static void add_methods(lua_State *L, const struct class *class, const struct method *m)
 {
-	lua_newtable(L);
-	for (const struct method *m = class->methods; m && m->name; m++) {
+	for (; m && m->name; m++) {
 		lua_pushlightuserdata(L, (void *)(uintptr_t)m);
 		lua_pushlightuserdata(L, (void *)(uintptr_t) class);
 		lua_pushboolean(L, lua_args_need(m->spec));
@@ -160,6 +159,14 @@ static void push_members(lua_State *L, const struct class *class)
 		lua_pushcclosure(L, method_call, 5);
 		lua_setfield(L, -2, m->name);
 	}
+}
+
+/* Leaves the table of methods and attributes at the top. */
+static void push_members(lua_State *L, const struct class *class)
+{
+	lua_newtable(L);
+	add_methods(L, class, class->methods);
+	add_methods(L, class, class->more);
 	for (const struct attribute *a = class->attributes; a && a->name; a++) {
 		lua_pushlightuserdata(L, (void *)(uintptr_t)a);
 		lua_setfield(L, -2, a->name);

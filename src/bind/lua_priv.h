@@ -129,6 +129,7 @@ struct class {
 	int (*tostring)(lua_State *, void *self);
 	bool (*equal)(const void *, const void *); /* or NULL: same pointer */
 	bool (*less)(const void *, const void *);  /* or NULL */
+	const struct method *more;        /* methods shared with another class, or NULL */
 };
 void lua_class(lua_State *, const struct class *);             /* registers the metatable, once per state */
 void lua_push_obj(lua_State *, const struct class *, void *p); /* the userdata owns |p| by class->free */

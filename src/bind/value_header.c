@@ -75,7 +75,7 @@ static const struct method header_methods[] = {
 	{"setTC", "on:bool", set_tc},
 	{NULL, NULL, NULL},
 };
-const struct class class_header = {OBJ_HEADER, "DNSHeader", header_methods, NULL, mem_free, NULL, NULL, NULL};
+const struct class class_header = {OBJ_HEADER, "DNSHeader", header_methods, NULL, mem_free, NULL, NULL, NULL, NULL};
 
 void value_push_header(lua_State *L, const uint8_t bytes[DNS_HEADER], struct lua_message *of)
 {

@@ -192,7 +192,7 @@ static const struct method name_methods[] = {
 	{"hash", "", name_hash},
 	{NULL, NULL, NULL},
 };
-const struct class class_name = {OBJ_NAME, "DNSName", name_methods, NULL, mem_free, name_show, name_equal, name_less};
+const struct class class_name = {OBJ_NAME, "DNSName", name_methods, NULL, mem_free, name_show, name_equal, name_less, NULL};
 
 int value_new_name(lua_State *L, const struct word *w, const struct arg *argv, size_t argc)
 {
@@ -330,7 +330,7 @@ static const struct method set_methods[] = {
 	{"tostring", "", set_string},
 	{NULL, NULL, NULL},
 };
-const struct class class_nameset = {OBJ_NAMESET, "DNSNameSet", set_methods, NULL, set_free, set_show, NULL, NULL};
+const struct class class_nameset = {OBJ_NAMESET, "DNSNameSet", set_methods, NULL, set_free, set_show, NULL, NULL, NULL};
 
 int value_new_nameset(lua_State *L, const struct word *w, const struct arg *argv, size_t argc)
 {
@@ -436,7 +436,7 @@ static const struct method suffix_methods[] = {
 	{NULL, NULL, NULL},
 };
 const struct class class_suffixset = {
-	OBJ_SUFFIXSET, "SuffixMatchNode", suffix_methods, NULL, suffix_free, suffix_show, NULL, NULL};
+	OBJ_SUFFIXSET, "SuffixMatchNode", suffix_methods, NULL, suffix_free, suffix_show, NULL, NULL, NULL};
 
 int value_new_suffixset(lua_State *L, const struct word *w, const struct arg *argv, size_t argc)
 {

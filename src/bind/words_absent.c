@@ -12,11 +12,11 @@
 #define AS_DOH	    "\2"
 #define AS_DOH3	    "\3"
 #define AS_DOQ	    "\4"
-#define AS_DOT	    "\5"
+#define AS_TLS	    "\5"
 #define AS_RE2	    "\6"
 #define AS_TOP	    "\7"
 static const char *const features[] = {"", "FEATURE_DNSCRYPT", "FEATURE_DOH", "FEATURE_DOH3", "FEATURE_DOQ",
-	"FEATURE_DOT", "FEATURE_RE2", "FEATURE_TOP"};
+	"FEATURE_TLS", "FEATURE_RE2", "FEATURE_TOP"};
 
 /* The second byte. */
 #define AS_ERROR  "\0"

@@ -4,6 +4,8 @@
 #include "text.h"
 #include <ctype.h>
 
+HOT_KEPT(conf_pool);
+
 static const char *const acl_default[] = {"127.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10",
 	"169.254.0.0/16", "192.168.0.0/16", "172.16.0.0/12", "::1/128", "fc00::/7", "fe80::/10"};
 static const char *const console_acl_default[] = {"127.0.0.0/8", "::1/128"};

@@ -7,7 +7,7 @@
 
 enum { POINTER = 0xc0, POINTER_MAX = 0x3fff, LABEL_MAX = 63, RR_FIXED = 10, OPT_FIXED = 11 };
 
-static inline uint8_t lower_byte(uint8_t c)
+HOT uint8_t lower_byte(uint8_t c)
 {
 	return (uint8_t)(c - 'A') < 26 ? c | 0x20 : c;
 }
@@ -15,7 +15,7 @@ static inline uint8_t lower_byte(uint8_t c)
 /* lower_word makes the ASCII capitals among eight bytes small.  Adding to the low seven bits of
  * each byte raises its high bit when the byte is past a bound; no carry leaves a byte, so the
  * byte order is free. */
-static inline uint64_t lower_word(uint64_t x)
+HOT uint64_t lower_word(uint64_t x)
 {
 	const uint64_t ones = 0x0101010101010101;
 	uint64_t low = x & ones * 0x7f;
@@ -26,7 +26,7 @@ static inline uint64_t lower_word(uint64_t x)
 	return x | capital >> 2;
 }
 
-static inline uint64_t load_word(const uint8_t *p)
+HOT uint64_t load_word(const uint8_t *p)
 {
 	uint64_t x;
 
@@ -36,7 +36,7 @@ static inline uint64_t load_word(const uint8_t *p)
 
 /* lower_copy copies |len| bytes in lower case; reads and writes nothing else.  |out| may be
  * |in|. */
-static inline void lower_copy(uint8_t *out, const uint8_t *in, size_t len)
+HOT void lower_copy(uint8_t *out, const uint8_t *in, size_t len)
 {
 	size_t i = 0;
 	uint64_t x;
@@ -55,7 +55,7 @@ static inline void lower_copy(uint8_t *out, const uint8_t *in, size_t len)
 }
 
 /* bytes_same compares |len| bytes ignoring the case of ASCII letters. */
-static inline bool bytes_same(const uint8_t *a, const uint8_t *b, size_t len)
+HOT bool bytes_same(const uint8_t *a, const uint8_t *b, size_t len)
 {
 	size_t i = 0;
 	uint64_t x, y;
@@ -75,12 +75,12 @@ static inline bool bytes_same(const uint8_t *a, const uint8_t *b, size_t len)
 	return true;
 }
 
-static inline bool is_pointer(uint8_t c)
+HOT bool is_pointer(uint8_t c)
 {
 	return (c & POINTER) == POINTER;
 }
 
-static inline unsigned pointer_target(const uint8_t *p)
+HOT unsigned pointer_target(const uint8_t *p)
 {
 	return get16(p) & POINTER_MAX;
 }

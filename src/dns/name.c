@@ -1,6 +1,14 @@
 /* name.c: domain names in wire form and as text (RFC 1035 3.1, 4.1.4, 5.1; RFC 4343). */
 #include "dns_priv.h"
 
+HOT_KEPT(lower_byte);
+HOT_KEPT(lower_word);
+HOT_KEPT(load_word);
+HOT_KEPT(lower_copy);
+HOT_KEPT(bytes_same);
+HOT_KEPT(is_pointer);
+HOT_KEPT(pointer_target);
+
 ssize_t name_skip(const uint8_t *msg, size_t len, size_t at)
 {
 	size_t i = at;

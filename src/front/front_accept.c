@@ -3,7 +3,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { ACCEPT_ROUND = 64, ACCEPT_REST_MS = 250 };
+enum { ACCEPT_ROUND = 64, ACCEPT_REST_MS = 250, LOOK_MAX = 256 };
 
 static void tell(struct front *f)
 {
@@ -21,15 +21,30 @@ static void rest_over(struct wheel_node *node, uint64_t now_ms)
 		wheel_arm(&f->lane->loop.wheel, node, now_ms + ACCEPT_REST_MS);
 }
 
+/* oldest_idle: the connection of |l| on this worker that was silent longest; NULL when all are at work.  Looks at the
+ * first few only: a crowd at work is no reason to search it. */
+static struct conn *oldest_idle(const struct lane *lane, const struct listener *l)
+{
+	unsigned looked = 0;
+
+	for (struct conn *c = lane->idle_first; c && looked < LOOK_MAX; c = c->idle_next, looked++) {
+		if (c->last_ms + 100 >= loop_ms(&lane->loop))
+			return NULL;
+		if (c->pending == 0 && !c->dirty && (!l || c->front->listener == l))
+			return c;
+	}
+	return NULL;
+}
+
 /* no_fd: descriptors are out: the connection that was silent longest goes; without one accepting rests. */
 static bool no_fd(struct front *f, int err)
 {
 	struct lane *lane = f->lane;
-	struct conn *oldest = lane->idle_first;
+	struct conn *oldest = oldest_idle(lane, NULL);
 
 	stat_reason(&lane->counters, REASON_CONN_NO_FD);
 	log_limited(&lane->log_accept, loop_ms(&lane->loop), LOG_WARN_, TAG_FRONT, "accept: %s", strerror(err));
-	if (oldest && oldest->pending == 0 && !oldest->dirty && oldest->last_ms + 100 < loop_ms(&lane->loop)) {
+	if (oldest) {
 		conn_free(oldest, REASON_CONN_EVICTED);
 		return true;
 	}
@@ -48,10 +63,9 @@ static enum reason admit(struct front *f, const struct addr *peer, struct who **
 	if (!proxy && !netset_match(conf->acl, peer))
 		return REASON_CONN_ACL;
 	if (l->conf.max_connections && l->conns >= l->conf.max_connections) {
-		struct conn *oldest = f->lane->idle_first;
+		struct conn *oldest = oldest_idle(f->lane, l);
 
-		if (!oldest || oldest->front->listener != l || oldest->pending || oldest->dirty ||
-			oldest->last_ms + 100 >= loop_ms(&f->lane->loop))
+		if (!oldest)
 			return REASON_CONN_PER_FRONTEND;
 		conn_free(oldest, REASON_CONN_EVICTED);
 	}

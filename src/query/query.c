@@ -47,6 +47,20 @@ static enum step admit_empty(struct query *q)
 	return S_FINISH;
 }
 
+/* refuse answers FORMERR to a query whose first question could be read. */
+static enum step refuse(struct query *q, enum reason why)
+{
+	struct dq *dq = &q->dq;
+
+	stat_reason(q->core->counters, why);
+	q->client_size = DNS_UDP_MIN;
+	memcpy(dq->ask_name, dq->msg + DNS_HEADER, dq->question->len);
+	dq->len = dq->question->end; /* nothing after it counts */
+	memset(dq->msg + 6, 0, 6);
+	dns_set_count(dq->msg, SECTION_QUESTION, 1);
+	return query_answer_rcode(q, RCODE_FORMERR);
+}
+
 /* ---- ACL, header, question ---- */
 static bool acl_allows(struct query *q, const struct conf *conf)
 {
@@ -86,15 +100,10 @@ static enum step step_admit(struct query *q)
 		return admit_empty(q);
 	if (question_parse(dq->question, dq->msg, dq->len) < 0)
 		return end_drop(q, REASON_QUERY_MALFORMED);
-	if (questions > 1) { /* RFC 9619 */
-		stat_reason(c, REASON_QUERY_MANY);
-		q->client_size = DNS_UDP_MIN;
-		memcpy(dq->ask_name, dq->msg + DNS_HEADER, dq->question->len);
-		dns_set_count(dq->msg, SECTION_QUESTION, 1);
-		return query_answer_rcode(q, RCODE_FORMERR);
-	}
+	if (questions > 1) /* RFC 9619 */
+		return refuse(q, REASON_QUERY_MANY);
 	if (!dns_bare(dq->msg) && edns_find(&dq->ask_edns, dq->msg, dq->len) < 0)
-		return end_drop(q, REASON_QUERY_MALFORMED);
+		return refuse(q, REASON_QUERY_MALFORMED); /* RFC 6891 6.1.1: two OPTs */
 	dq->edns = dq->ask_edns;
 	dq->edns_known = true;
 	dq->had_edns = dq->ask_edns.present;
@@ -133,7 +142,8 @@ static enum step rules_ended(struct query *q, enum act act, enum step go_on)
 	case ACT_POOL:
 		if (!(dns_flags(q->dq.msg) & DNS_QR))
 			return go_on;
-		break; /* a rule's own code made it an answer */
+		query_drop_own_opt(q); /* a rule's own code made it an answer */
+		break;
 	case ACT_DROP:
 		return end_drop(q, REASON_RULE_DROP);
 	case ACT_RCODE:
@@ -157,6 +167,7 @@ static enum step rules_ended(struct query *q, enum act act, enum step go_on)
 		stat_inc(c, COUNTER_RULE_TRUNCATED);
 		break;
 	case ACT_ANSWER:
+		query_drop_own_opt(q);
 		break;
 	case ACT_ERROR:
 		stat_reason(c, REASON_RULE_ERROR);
@@ -181,51 +192,6 @@ static enum step step_rules(struct query *q)
 }
 
 /* ---- the packet cache ---- */
-static bool wants_ecs(const struct query *q)
-{
-	return q->pool && q->pool->wants_ecs && q->dq.use_ecs && !q->dq.no_ecs;
-}
-
-static bool wants_zero_scope(const struct query *q)
-{
-	if (!q->pool->cache || !cache_options(q->pool->cache)->parse_ecs || !q->pool->zero_scope)
-		return false;
-	for (size_t i = 0; i < q->pool->n; i++)
-		if (q->pool->servers[i]->conf.disable_zero_scope)
-			return false;
-	return true;
-}
-
-/* add_ecs puts the client's subnet into the query; a subnet of the client's own stays unless overridden. */
-static int add_ecs(struct query *q)
-{
-	struct dq *dq = &q->dq;
-	const struct addr *from = &q->client.remote;
-	unsigned bits = from->family == AF_INET6 ? dq->ecs_bits6 : dq->ecs_bits4;
-	uint8_t data[ECS_MAX];
-	size_t at, len, n;
-	int err;
-
-	q->had_ecs = edns_option(dq_edns(dq), dq->msg, EDNS_ECS, &at, &len);
-	if (q->had_ecs && !dq->ecs_override)
-		return 0;
-	if (from->family == AF_INET6 && dq->ecs6.net.family) {
-		from = &dq->ecs6.net;
-		bits = dq->ecs6.bits;
-	} else if (dq->ecs4.net.family) {
-		from = &dq->ecs4.net;
-		bits = dq->ecs4.bits;
-	}
-	n = ecs_build(data, from, bits);
-	q->added_opt = !dq_edns(dq)->present;
-	err = edns_set_option(dq->msg, &dq->len, dq->cap, dq->payload_size, EDNS_ECS, data, n, true);
-	if (err < 0)
-		return err;
-	q->added_ecs = true;
-	dq_changed(dq);
-	return 0;
-}
-
 /* found puts a cached answer in place of the query. */
 static enum step found(struct query *q, size_t len, unsigned hit)
 {
@@ -235,7 +201,7 @@ static enum step found(struct query *q, size_t len, unsigned hit)
 	dq->msg = q->core->reply;
 	dq->len = len;
 	dq->cap = QUERY_BUF;
-	dq_changed(dq);
+	query_restore_header(q);
 	dq->from_cache = true;
 	dq->stale_hit = hit & CACHE_STALE;
 	stat_inc(q->core->counters, COUNTER_CACHE_HITS);
@@ -262,6 +228,8 @@ static inline bool make_key(struct query *q)
 {
 	q->has_key = cache_key_make(&q->key, cache_options(q->pool->cache), q->dq.msg, q->dq.len, q->dq.question,
 			     dq_edns(&q->dq), q->client.stream && q->client.proto != PROTO_DOH) == 0;
+	if (q->has_key && !q->dq.had_edns && dq_edns(&q->dq)->present) /* its answer will have no OPT */
+		q->key.hash = hash_mix(q->key.hash, 1, 1);
 	return q->has_key;
 }
 
@@ -274,13 +242,13 @@ static enum step step_lookup(struct query *q)
 
 	q->pool = conf_pool(q->hold->conf, dq->pool);
 	cached = q->pool && q->pool->cache && !dq->skip_cache && !is_xfr(q);
-	ecs = wants_ecs(q);
+	ecs = query_wants_ecs(q);
 	if (ecs) {
-		q->zero_scope = cached && wants_zero_scope(q) && make_key(q);
+		q->zero_scope = cached && query_wants_zero_scope(q) && make_key(q);
 		q->plain_hash = q->key.hash;
 		if (q->zero_scope && (n = look(q, 0, &hit)) > 0)
 			return found(q, (size_t)n, hit & ~(unsigned)CACHE_REFRESH);
-		if (add_ecs(q) < 0)
+		if (query_add_ecs(q) < 0)
 			return end_drop(q, REASON_QUERY_TOO_LARGE);
 	}
 	q->has_key = false;
@@ -403,34 +371,6 @@ static enum step step_forward(struct query *q)
 	return S_WAIT;
 }
 
-/* read_scope: did the backend say that its answer is good for every subnet? (RFC 7871, scope 0) */
-static void read_scope(struct query *q)
-{
-	struct dq *dq = &q->dq;
-	struct netmask source;
-	unsigned scope = 1;
-	size_t at, len;
-
-	if (edns_option(dq_edns(dq), dq->msg, EDNS_ECS, &at, &len) &&
-		ecs_parse(dq->msg + at, len, &source, &scope) < 0)
-		scope = 1;
-	q->scope_zero = q->zero_scope && scope == 0;
-}
-
-/* strip_edns takes away what the client did not ask for: an OPT that we added, or only its subnet. */
-static int strip_edns(struct query *q)
-{
-	struct dq *dq = &q->dq;
-	int err = 0;
-
-	if (!dq->had_edns && (q->ask_has_opt || q->added_opt))
-		err = edns_remove(dq->msg, &dq->len);
-	else if (q->added_ecs && !q->had_ecs)
-		err = edns_remove_option(dq->msg, &dq->len, EDNS_ECS);
-	dq_changed(dq);
-	return err;
-}
-
 /* ---- the reply: the client's id, flags and case come back, what we added goes ---- */
 static enum step step_restore(struct query *q)
 {
@@ -440,8 +380,8 @@ static enum step step_restore(struct query *q)
 	if (settings(q)->fixup_case && dns_count(dq->msg, SECTION_QUESTION) == 1)
 		memcpy(dq->msg + DNS_HEADER, dq->ask_name, dq->question->len);
 	if (q->added_ecs)
-		read_scope(q);
-	if (strip_edns(q) < 0) {
+		query_read_scope(q);
+	if (query_strip_edns(q) < 0) {
 		query_fail(q, REASON_REPLY_MALFORMED);
 		return S_WAIT;
 	}

@@ -20,6 +20,14 @@ enum step query_answer_rcode(struct query *, unsigned rcode);
 /* query_send hands a parked query to |server|'s way out and arms its deadline; 0 or -E…. */
 int query_send(struct query *, struct server *) WUNUSED;
 
+/* query_edns.c */
+bool query_wants_ecs(const struct query *);
+bool query_wants_zero_scope(const struct query *); /* may the cache be keyed without the subnet? */
+int query_add_ecs(struct query *) WUNUSED;
+void query_read_scope(struct query *); /* of a reply */
+int query_strip_edns(struct query *) WUNUSED; /* from a reply: an OPT nobody asked for, or our subnet only */
+void query_drop_own_opt(struct query *);
+
 /* query_reply.c */
 void query_restore_header(struct query *); /* of a reply: the client's id, RD and CD */
 /* query_restart sends the query through the rules again, as it left them. */

@@ -205,14 +205,20 @@ static void ask_again(struct query *q)
 	dq_changed(dq);
 }
 
-enum { TRIES_MAX = 3 };
+/* tries_max: how often a query is sent before it is given up: over a stream as often as its backend says. */
+static unsigned tries_max(const struct query *q)
+{
+	enum { TRIES_MAX = 3 };
+
+	return q->over_stream && q->dq.backend ? q->dq.backend->conf.retries : TRIES_MAX;
+}
 
 void query_fail(struct query *q, enum reason why)
 {
 	ask_again(q);
 	if (why != REASON_NONE)
 		stat_reason(q->core->counters, why);
-	if (q->tries < TRIES_MAX && !q->soas) {
+	if ((q->tries == 0 || q->tries < tries_max(q)) && !q->soas) {
 		query_run(q, S_CHOOSE);
 		return;
 	}

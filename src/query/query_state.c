@@ -19,8 +19,11 @@ static const struct client_ops nobody_ops = {nobody_answer, nobody_drop, nobody_
 struct query *query_init(struct core *core, const struct client *client, const uint8_t *msg, size_t len)
 {
 	struct query *q = &core->scratch;
+	uint8_t *dq = (uint8_t *)&q->dq;
 
-	memset(q, 0, offsetof(struct query, dq.edns)); /* the rest is set before it is read */
+	/* From dq to dq.counters all is set below, from dq.edns on before it is read. */
+	memset(q, 0, offsetof(struct query, dq));
+	memset(dq + offsetof(struct dq, ask_flags), 0, offsetof(struct dq, edns) - offsetof(struct dq, ask_flags));
 	q->dq.ask_edns = (struct edns){0}; /* selectors read its flags without asking whether it is there */
 	q->dq.ecs4.net.family = q->dq.ecs6.net.family = 0;
 	q->back = NULL;

@@ -5,6 +5,8 @@
 #include <ctype.h>
 #include <sched.h>
 
+HOT_KEPT(server_addr);
+
 enum { PORT_DNS = 53, INDEX_MAX = 16384, LATENCY_WEIGHT = 128, HOST_MAX = 253 };
 
 /* ---- indices of live servers ----

@@ -118,7 +118,7 @@ const struct field server_fields[] = {
 	U32("weight", weight, 1, 2147483647, "1", "", "Share of the queries under wrandom, whashed and chashed."),
 	{.name = "pool", .type = FIELD_LIST, .offset = AT(pools),
 		.doc = DOC("Pools it belongs to, one or a list. Default: the default pool.")},
-	U32("retries", retries, 0, 65535, "5", "", "Attempts to connect by TCP before a query is given up."),
+	U32("retries", retries, 1, 65535, "3", "", "How often a query is sent over TCP, on a new connection when one breaks, before it is given up (dnsdist: 5)."),
 	U32("tcpConnectTimeout", connect_timeout_s, 1, 65535, "5", "s", "Longest wait for a connection."),
 	U32("tcpSendTimeout", send_timeout_s, 1, 65535, "30", "s", "Longest wait for the backend to read a query."),
 	U32("tcpRecvTimeout", recv_timeout_s, 1, 65535, "30", "s", "Longest wait for an answer by TCP."),

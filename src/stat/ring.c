@@ -6,6 +6,9 @@
 #include "mem.h"
 #include <sched.h>
 
+HOT_KEPT(ring_claim);
+HOT_KEPT(ring_put);
+
 enum { SLOT = sizeof(struct ring_slot), SLOTS_PER_ENTRY = 4 };
 _Static_assert(SLOT == 96, "a ring entry is 96 bytes");
 _Static_assert(AF_INET <= UINT8_MAX && AF_INET6 <= UINT8_MAX, "a family fits a byte");

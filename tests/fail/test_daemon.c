@@ -5,7 +5,7 @@
 #include "../unit/daemon/daemon_help.h"
 #include "bind.h"
 
-static uint16_t back_port, front_port;
+static uint16_t back_port;
 static int back_udp, back_tcp;
 
 /* The file: two backends, one of them checked; a cache; a rule in Lua. */
@@ -17,12 +17,12 @@ static struct conf *load(const char *path, const char *text, const struct host *
 	(void)text;
 	snprintf(config, sizeof(config),
 		"setWorkerLayout('collapsed') setRingBuffersSize(100) setMaxTCPConnectionsPerClient(5)\n"
-		"setLocal('127.0.0.1:%u')\n"
+		"setLocal('127.0.0.1:0')\n"
 		"newServer{address='127.0.0.1:%u', name='a', healthCheckMode='up', sockets=2, udpTimeout=1, tcpRecvTimeout=1}\n"
 		"newServer{address='127.0.0.1:%u', name='b', pool='p', checkTimeout=500}\n"
 		"getPool(''):setCache(newPacketCache(100))\n"
 		"addAction('lua.example', LuaAction(function(dq) return DNSAction.Refused end))\n",
-		front_port, back_port, back_port);
+		back_port, back_port);
 	return bind_load("fail.conf", config, host, error_r);
 }
 
@@ -62,14 +62,26 @@ static void serve_backend(struct daemon *d)
 	}
 }
 
+/* port_at: where the daemon listens, 0: a failure left it without. */
+static uint16_t port_at(const struct daemon *d, const struct front_ops *ops)
+{
+	const struct front *f = d->workers[0].lane.fronts;
+
+	while (f && f->ops != ops)
+		f = f->next;
+	return f ? port_of(f->fd) : 0;
+}
+
 static void traffic(struct daemon *d)
 {
 	static const char *const names[] = {"www.example", "www.example", "lua.example"};
 	uint8_t msg[512];
-	int udp = other_connect(SOCK_DGRAM, front_port), tcp = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
-	struct sockaddr_in to = loopback(front_port);
+	struct sockaddr_in to = loopback(port_at(d, &front_tcp));
+	int udp = other_udp(), tcp = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
 
 	(void)!connect(tcp, (struct sockaddr *)&to, sizeof(to));
+	to = loopback(port_at(d, &front_udp));
+	(void)!connect(udp, (struct sockaddr *)&to, sizeof(to));
 	for (size_t i = 0; i < LEN(names); i++) {
 		uint8_t frame[514];
 		size_t len = make_query(msg, (uint16_t)i, names[i], QTYPE_A);
@@ -141,13 +153,7 @@ static unsigned long cycle(unsigned long n)
 
 static void every_one(void **state)
 {
-	int tcp = other_listen();
-
 	(void)state;
-	front_port = port_of(tcp);
-	close(tcp);
-	real = bind_language;
-	real.load = load;
 	every_allocation(cycle);
 }
 
@@ -189,6 +195,8 @@ static int setup(void **state)
 	a = loopback(back_port);
 	if (bind(back_tcp, (struct sockaddr *)&a, sizeof(a)) < 0 || listen(back_tcp, 64) < 0)
 		return -1;
+	real = bind_language;
+	real.load = load;
 	return quiet(state);
 }
 

@@ -116,9 +116,9 @@ static void max_connections(void **state)
 	int fd;
 
 	(void)state;
-	begin(new_conf(), "maxInFlight=1 maxConcurrentTCPConnections=1");
+	begin(new_conf(), "maxInFlight=1 maxConcurrentTCPConnections=1 retries=3");
 	ask(&w, 1, QTYPE_A, true);
-	ask(&w, 2, QTYPE_A, true); /* no room: SERVFAIL after three tries */
+	ask(&w, 2, QTYPE_A, true); /* no room: SERVFAIL when all tries are used up */
 	assert_int_equal(ended, 1);
 	assert_int_equal(told[2].rcode, RCODE_SERVFAIL);
 	assert_int_equal(count(&server->tcp_too_many), 3);
@@ -154,22 +154,30 @@ static void dies(void **state)
 	finish();
 }
 
-/* Three times, and no more. */
+/* As often as the backend's retries say, and no more. */
 static void dies_again(void **state)
 {
-	(void)state;
-	begin(new_conf(), "");
-	ask(&w, 1, QTYPE_A, true);
-	for (int i = 0; i < 3; i++) {
-		int fd = accepts(&w, remote);
+	static const int times[] = {1, 2, 5};
 
-		assert_true(read_frame(&w, fd, msg) > 0);
-		close(fd);
+	(void)state;
+	for (size_t k = 0; k < LEN(times); k++) {
+		char options[32];
+
+		snprintf(options, sizeof(options), "retries=%d", times[k]);
+		begin(new_conf(), options);
+		ask(&w, 1, QTYPE_A, true);
+		for (int i = 0; i < times[k]; i++) {
+			int fd = accepts(&w, remote);
+
+			assert_int_equal(ended, 0);
+			assert_true(read_frame(&w, fd, msg) > 0);
+			close(fd);
+		}
+		UNTIL(&w, ended == 1);
+		assert_int_equal(told[1].rcode, RCODE_SERVFAIL);
+		assert_false(someone_waits(remote));
+		finish();
 	}
-	UNTIL(&w, ended == 1);
-	assert_int_equal(told[1].rcode, RCODE_SERVFAIL);
-	assert_false(someone_waits(remote));
-	finish();
 }
 
 static void refused(void **state)

@@ -52,7 +52,7 @@ static const struct {
 	{"dq.dh:setQR(true); return DNSAction.None", QTYPE_A, false, ACT_ANSWER, 0, 0},
 	{"return DNSAction.Spoof, '192.0.2.1'", QTYPE_A, false, ACT_ANSWER, 0, 1},
 	{"return DNSAction.Spoof, '192.0.2.1, 192.0.2.2,2001:db8::1'", QTYPE_A, false, ACT_ANSWER, 0, 2},
-	{"return DNSAction.Spoof, '192.0.2.1'", QTYPE_AAAA, false, ACT_ALLOW, -1, 0},
+	{"return DNSAction.Spoof, '192.0.2.1'", QTYPE_AAAA, false, ACT_ANSWER, 0, 0},
 	{"return DNSAction.Spoof, '192.0.2.1 2001:db8::1'", QTYPE_ANY, false, ACT_ANSWER, 0, 2},
 	{"return DNSAction.Spoof, 'cname.example.net'", QTYPE_MX, false, ACT_ANSWER, 0, 1},
 	{"return DNSAction.SpoofRaw, '\\192\\0\\2\\1'", QTYPE_A, false, ACT_ANSWER, 0, 1},

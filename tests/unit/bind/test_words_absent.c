@@ -118,7 +118,7 @@ static void management_words_let_a_file_run(void **state)
 		"setOutgoingDoHWorkerThreads(1) setSecurityPollSuffix('') newServer('192.0.2.1')"));
 	assert_int_equal(f.running->nservers, 1);
 	assert_false(load(&f, "addTLSLocal('0.0.0.0', 'cert', 'key')"));
-	assert_string_equal(f.error, "t.conf:1: addTLSLocal: not in this build (FEATURE_DOT)");
+	assert_string_equal(f.error, "t.conf:1: addTLSLocal: not in this build (FEATURE_TLS)");
 	fake_done(&f);
 }
 

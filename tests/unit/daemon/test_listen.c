@@ -7,10 +7,19 @@ static char where[64]; /* an address that is free */
 
 static void find_free(void)
 {
-	int tcp = other_listen();
+	int udp, tcp, err;
 
-	snprintf(where, sizeof(where), "127.0.0.1:%u", port_of(tcp));
-	close(tcp);
+	do { /* by both protocols */
+		struct sockaddr_in a;
+
+		tcp = other_listen();
+		a = loopback(port_of(tcp));
+		udp = socket(AF_INET, SOCK_DGRAM, 0);
+		err = bind(udp, (struct sockaddr *)&a, sizeof(a));
+		snprintf(where, sizeof(where), "127.0.0.1:%u", port_of(tcp));
+		close(tcp);
+		close(udp);
+	} while (err);
 }
 
 static void collapsed(struct conf *c)

@@ -12,7 +12,7 @@ static void defaults(void **state)
 	assert_int_equal(make_conf(&c, "192.0.2.1", "", &error), 0);
 	assert_int_equal(c.order, 1);
 	assert_int_equal(c.weight, 1);
-	assert_int_equal(c.retries, 5);
+	assert_int_equal(c.retries, 3);
 	assert_int_equal(c.connect_timeout_s, 5);
 	assert_int_equal(c.send_timeout_s, 30);
 	assert_int_equal(c.recv_timeout_s, 30);
