@@ -30,6 +30,10 @@ struct cache *cache_new(const struct cache_options *, const char **error_r) WUNU
 struct cache *cache_ref(struct cache *) NONNULL;                                     /* any thread */
 void cache_free(struct cache **) NONNULL;                                            /* drops one */
 const struct cache_options *cache_options(const struct cache *) NONNULL;
+/* cache_replace: |running| takes the place of |new|, which nobody has used yet; cache_now() of it is |running| from then
+ * on: objects of the language (variables of a file that was read again) go through it.  Borrowed from its argument. */
+void cache_replace(struct cache *new, struct cache *running) NONNULL;
+struct cache *cache_now(struct cache *) NONNULL;
 
 /* What identifies an answer.  Borrows |question|. */
 struct cache_key {

@@ -170,6 +170,8 @@ int msg_remove_types(uint8_t *msg, size_t *len, const uint16_t *types, size_t n)
 /* msg_replace_name puts |name| in place of the first question's name.  Only for messages without
  * compression pointers into the question (queries); else -EBADMSG. */
 int msg_replace_name(uint8_t *msg, size_t *len, size_t cap, const struct name *) WUNUSED NONNULL;
+/* msg_rename: the same for any message: its names are written anew, and owners equal to the old name change too. */
+int msg_rename(uint8_t *msg, size_t *len, size_t cap, const struct name *) WUNUSED NONNULL; /* -ENOMEM too */
 /* msg_pad adds a padding option so that the message is a multiple of |block| (RFC 8467). */
 int msg_pad(uint8_t *msg, size_t *len, size_t cap, unsigned block) WUNUSED NONNULL;
 

@@ -57,6 +57,7 @@ bool listener_same(const struct listener *, const struct front_ops *, const stru
 int front_start(struct lane *, struct listener *, int fd) WUNUSED NONNULL;
 void front_stop(struct lane *, const struct listener *) NONNULL; /* on its worker */
 void front_release(struct front *) NONNULL;  /* a user less; frees a stopped front with the last one */
+void front_tell_all(struct lane *) NONNULL;   /* the listeners' counters, which all workers share, learn of the turn */
 void conn_flush_all(struct lane *) NONNULL;   /* writes what connections have queued */
 void conn_close_all(struct lane *) NONNULL;
 

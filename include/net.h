@@ -110,7 +110,9 @@ void dgram_out_free(struct dgram_out **) NONNULL;
  * any.  Flushes first when full. */
 void dgram_send(struct dgram_out *, int fd, const struct addr *to, const struct addr *local, uint32_t ifindex,
 	const uint8_t *msg, size_t len);
-/* dgram_head reserves |len| bytes and queues them, to be filled by the caller before the next call. */
+/* dgram_room queues a datagram of |len| bytes, to be filled by the caller before the next call. */
+uint8_t *dgram_room(struct dgram_out *, int fd, const struct addr *to, const struct addr *local, uint32_t ifindex,
+	size_t len);
 void dgram_flush(struct dgram_out *) NONNULL;
 void dgram_forget(struct dgram_out *, int fd) NONNULL; /* before closing |fd|: flushes */
 uint64_t dgram_errors(const struct dgram_out *) NONNULL; /* datagrams that could not be sent */

@@ -62,7 +62,7 @@ struct query {
 	uint8_t *late;      /* delayed answer, or a query that outgrew its block */
 	size_t late_len;
 };
-enum { QUERY_MAGIC = 0x71727921, QUERY_BLOCK = 1024, QUERY_BUF = 65535 + 512 };
+enum { QUERY_MAGIC = 0x71727921, QUERY_BLOCK = 1024, QUERY_BUF = DNS_MAX };
 _Static_assert(sizeof(struct query) <= 880, "a waiting query fits its block with a usual message");
 
 struct core {

@@ -25,8 +25,7 @@ struct back **back_slot(struct lane *lane, const struct server *server, bool str
 	if (make_slots(lane, server->index + 1u) < 0)
 		return NULL;
 	slot = stream ? &lane->backs[server->index].stream : &lane->backs[server->index].udp;
-	if (*slot && (*slot)->server != server)
-		back_close(lane, slot); /* a server that is gone had this number */
+	must(!*slot || (*slot)->server == server); /* a way holds its server, and so its number */
 	return slot;
 }
 

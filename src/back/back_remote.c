@@ -20,6 +20,7 @@ struct errand {
 	struct server *server; /* a reference */
 	uint16_t token;
 	bool stream;
+	bool torn; /* a part of a transfer could not be sent back: the rest is worth nothing */
 };
 
 struct parcel { /* both ways */
@@ -76,16 +77,19 @@ static void came_back(struct letter *l, void *owner)
 }
 
 /* ---- at home ---- */
-static void send_back(const struct errand *e, const uint8_t *msg, size_t len, enum reason why)
+/* send_back: false when it could not: the query's own deadline ends it. */
+static bool send_back(const struct errand *e, const uint8_t *msg, size_t len, enum reason why)
 {
 	struct parcel *p = parcel_new(e, msg, len);
 
 	if (!p)
-		return; /* the query's own deadline ends it */
+		return false;
 	p->letter.open = came_back;
 	p->reason = (uint8_t)why;
-	if (mailbox_post(&e->from->mailbox, &p->letter, LETTERS_MAX) < 0)
-		parcel_free(p);
+	if (mailbox_post(&e->from->mailbox, &p->letter, LETTERS_MAX) == 0)
+		return true;
+	parcel_free(p);
+	return false;
 }
 
 static void errand_free(struct errand *e)
@@ -96,13 +100,17 @@ static void errand_free(struct errand *e)
 
 static void errand_answer(struct client *c, const uint8_t *msg, size_t len)
 {
-	send_back(c->conn, msg, len, REASON_NONE);
-	errand_free(c->conn);
+	struct errand *e = c->conn;
+
+	send_back(e, msg, e->torn ? 0 : len, e->torn ? REASON_QUEUE_FULL : REASON_NONE);
+	errand_free(e);
 }
 
 static void errand_part(struct client *c, const uint8_t *msg, size_t len)
 {
-	send_back(c->conn, msg, len, REASON_NONE);
+	struct errand *e = c->conn;
+
+	e->torn = e->torn || !send_back(e, msg, len, REASON_NONE);
 }
 
 static void errand_drop(struct client *c, enum reason why)

@@ -13,7 +13,6 @@ struct back_tcp {
 	struct lane *lane;
 	struct up *ups;
 	unsigned n;
-	bool closing;
 };
 
 /* A connection to the backend. */
@@ -348,11 +347,11 @@ static int tcp_send(struct back *b, struct query *q)
 {
 	struct back_tcp *t = tcp_of(b);
 	int err = 0;
-	struct up *u = t->closing ? NULL : choose(t, q, &err);
+	struct up *u = choose(t, q, &err);
 	size_t before;
 
 	if (!u)
-		return err < 0 ? err : -EPIPE;
+		return err;
 	err = query_map_add_next(&u->map, q, QUERY_IDS);
 	if (err < 0)
 		return err;
@@ -418,7 +417,6 @@ void back_tcp_close(struct back *b)
 {
 	struct back_tcp *t = tcp_of(b);
 
-	t->closing = true;
 	back_flush_all(t->lane);
 	while (t->ups) {
 		t->ups->dead = REASON_SHUTDOWN;

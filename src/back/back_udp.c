@@ -16,7 +16,6 @@ struct back_udp {
 	uint32_t magic;
 	struct lane *lane;
 	unsigned turn;
-	uint16_t next_id;
 	unsigned n;               /* sockets, all open or none */
 	struct udp_sock sock[];
 };
@@ -159,10 +158,12 @@ static int udp_send(struct back *b, struct query *q)
 	q->back_slot = s;
 	put16(q->ask, q->back_id);
 	if (b->server->conf.use_proxy) {
-		size_t n = back_proxy_header(q, u->lane->scratch);
+		uint8_t header[PROXY_HEADER + 36];
+		size_t n = back_proxy_header(q, header);
+		uint8_t *p = dgram_room(u->lane->out, io_fd(&s->io), NULL, NULL, 0, n + q->ask_len);
 
-		memcpy(u->lane->scratch + n, q->ask, q->ask_len);
-		dgram_send(u->lane->out, io_fd(&s->io), NULL, NULL, 0, u->lane->scratch, n + q->ask_len);
+		memcpy(p, header, n);
+		memcpy(p + n, q->ask, q->ask_len);
 	} else {
 		dgram_send(u->lane->out, io_fd(&s->io), NULL, NULL, 0, q->ask, q->ask_len);
 	}

@@ -4,6 +4,7 @@
  * lock: a slow function stalls them all. */
 #include "conf.h"
 #include "function.h"
+#include "message.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -108,7 +109,7 @@ static enum act act_spoof_packet(lua_State *L, struct dq *dq, const struct lua_f
 	const char *s = detail(L, &len);
 	uint16_t id = dns_id(dq->msg);
 
-	if (!s || len < DNS_HEADER || len > dq->cap) {
+	if (!s || len < DNS_HEADER || len > message_room(dq)) {
 		row_log(f, "LuaAction", "DNSAction.SpoofPacket needs a whole message as second value");
 		return ACT_ERROR;
 	}
@@ -368,13 +369,6 @@ static int word_response_action(lua_State *L, const struct word *w, const struct
 	return push_action(L, w, reply_run, true);
 }
 
-static int word_unsupported(lua_State *L, const struct word *w, const struct arg *argv, size_t argc)
-{
-	(void)argv;
-	(void)argc;
-	return lua_fail(L, w->name, "not supported yet");
-}
-
 static int add_callback(lua_State *L, const struct word *w, enum callback_kind kind)
 {
 	struct lua_func *f = lua_func_new(L, 1);
@@ -407,10 +401,6 @@ static int word_server_state(lua_State *L, const struct word *w, const struct ar
 	return add_callback(L, w, CALLBACK_SERVER_STATE);
 }
 
-#define UNSUPPORTED(name)                                                                                              \
-	{                                                                                                              \
-		name, "code:any?", word_unsupported, DOC("Not supported yet."), DOC(name "(function(dq) end)")         \
-	}
 const struct word function_words[] = {
 	{"LuaRule", "function:func", word_rule, DOC("Matches when the function returns true."),
 		DOC("LuaRule(function(dq) return dq.qtype == DNSQType.ANY end)")},
@@ -419,12 +409,6 @@ const struct word function_words[] = {
 	{"LuaResponseAction", "function:func", word_response_action,
 		DOC("Does what the function returns: a DNSResponseAction and its detail."),
 		DOC("LuaResponseAction(function(dr) return DNSResponseAction.None end)")},
-	UNSUPPORTED("LuaFFIRule"),
-	UNSUPPORTED("LuaFFIPerThreadRule"),
-	UNSUPPORTED("LuaFFIAction"),
-	UNSUPPORTED("LuaFFIPerThreadAction"),
-	UNSUPPORTED("LuaFFIResponseAction"),
-	UNSUPPORTED("LuaFFIPerThreadResponseAction"),
 	{"addMaintenanceCallback", "function:func name:str?", word_maintenance,
 		DOC("Calls the function about once a second."), DOC("addMaintenanceCallback(function() end)")},
 	{"addExitCallback", "function:func", word_exit, DOC("Calls the function when the daemon ends."),

@@ -261,6 +261,7 @@ static void prepare(lua_State *L, struct lua *l)
 	for (size_t i = 0; lua_words[i]; i++)
 		lua_register_words(L, lua_words[i]);
 	lua_register_settings(L);
+	lua_register_chains(L);
 	lua_register_rows(L);
 	lua_register_policies(L);
 	lua_register_constants(L);
@@ -488,6 +489,7 @@ void bind_words(void (*fn)(void *, const char *word, const char *spec, const cha
 		for (const struct word *w = lua_words[i]; w->name; w++)
 			fn(ctx, w->name, w->spec, DOC_TEXT(w->doc), DOC_TEXT(w->example));
 	}
+	lua_each_chain_word(fn, ctx);
 	lua_each_setting(fn, ctx);
 	lua_each_row(fn, ctx);
 }

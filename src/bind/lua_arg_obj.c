@@ -115,7 +115,10 @@ static void add_mask(struct call *c, int i, void *set)
 	int rc;
 
 	if (m) {
-		check_memory(c, netset_add(set, m, true));
+		rc = netset_add(set, m, true);
+		if (rc == -EINVAL) /* newNetmask() without an address */
+			arg_bad(c, i);
+		check_memory(c, rc);
 	} else if (a) {
 		struct netmask one = {.net = *a, .bits = (uint8_t)(8 * addr_len(a))};
 

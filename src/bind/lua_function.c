@@ -320,7 +320,7 @@ static bool ask_validator(const struct lua_func *f, struct dq *dq, bool *ok_r)
 
 bool bind_health_validate(const struct server *s, const uint8_t *msg, size_t len, bool *ok_r)
 {
-	const struct lua_func *f = s->conf.validator;
+	const struct lua_func *f = __atomic_load_n(&s->conf.validator, __ATOMIC_ACQUIRE);
 	struct question question;
 	struct dq dq = {.len = len, .cap = len, .question = &question, .remote = &s->addr, .pool = "",
 		.is_response = true, .temp_failure_ttl = -1};

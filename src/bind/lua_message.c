@@ -69,7 +69,7 @@ static int get_opcode(lua_State *L, void *self)
 
 static int get_size(lua_State *L, void *self)
 {
-	lua_pushnumber(L, (double)message_dq(L, self)->cap);
+	lua_pushnumber(L, (double)message_room(message_dq(L, self)));
 	return 1;
 }
 
@@ -115,7 +115,7 @@ static int get_len(lua_State *L, void *self)
 static void set_len(lua_State *L, void *self, const struct arg *v)
 {
 	struct dq *dq = message_dq(L, self);
-	size_t len = whole(L, "dq.len", v, (double)dq->cap);
+	size_t len = whole(L, "dq.len", v, (double)message_room(dq));
 
 	if (len < DNS_HEADER)
 		lua_fail(L, "dq.len", "a message has at least %d bytes", DNS_HEADER);
@@ -313,8 +313,22 @@ static const struct method dr_methods[] = {
 	{NULL, NULL, NULL},
 };
 
-const struct class class_dq = {OBJ_DQ, "DNSQuestion", dq_methods, attributes, mem_free, NULL, NULL, NULL, common_methods};
-const struct class class_dr = {OBJ_DR, "DNSResponse", dr_methods, attributes, mem_free, NULL, NULL, NULL, common_methods};
+const struct class class_dq = {
+	.type = OBJ_DQ,
+	.shown = "DNSQuestion",
+	.methods = dq_methods,
+	.attributes = attributes,
+	.free = mem_free,
+	.more = common_methods,
+};
+const struct class class_dr = {
+	.type = OBJ_DR,
+	.shown = "DNSResponse",
+	.methods = dr_methods,
+	.attributes = attributes,
+	.free = mem_free,
+	.more = common_methods,
+};
 
 /* ---- one userdata per state and kind; the key in the registry is the address of its type's name ---- */
 static struct lua_message *find(lua_State *L, const char *type)

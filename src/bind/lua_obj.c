@@ -12,6 +12,12 @@ struct object {
 	void *p; /* NULL: dead */
 };
 
+/* What the object stands for now. */
+static void *payload(const struct object *o)
+{
+	return o->p && o->class->now ? o->class->now(o->p) : o->p;
+}
+
 static struct object *object_at(lua_State *L, int index)
 {
 	struct object *o = lua_touserdata(L, index);
@@ -54,7 +60,7 @@ static int method_call(lua_State *L)
 	if (lua_toboolean(L, lua_upvalueindex(3)))
 		arena = lua_arena(L);
 	argc = lua_args(L, word, m->spec, 2, argv, arena);
-	pushed = m->call(L, o->p, argv, argc);
+	pushed = m->call(L, payload(o), argv, argc);
 	if (arena)
 		arena_free(arena);
 	return pushed;
@@ -75,7 +81,7 @@ static int object_index(lua_State *L)
 		return lua_fail(L, class->shown, "has no method or attribute '%s'",
 			lua_isstring(L, 2) ? lua_tostring(L, 2) : luaL_typename(L, 2));
 	o = object_alive(L, 1, class, class->shown);
-	return a->get(L, o->p);
+	return a->get(L, payload(o));
 }
 
 static int object_newindex(lua_State *L)
@@ -97,7 +103,7 @@ static int object_newindex(lua_State *L)
 	o = object_alive(L, 1, class, class->shown);
 	arena = lua_arena(L);
 	lua_value(L, 3, &value, arena, a->name);
-	a->set(L, o->p, &value);
+	a->set(L, payload(o), &value);
 	arena_free(arena);
 	return 0;
 }
@@ -120,7 +126,7 @@ static int object_tostring(lua_State *L)
 	if (!o)
 		return luaL_error(L, "not an object");
 	if (o->p && o->class->tostring)
-		return o->class->tostring(L, o->p);
+		return o->class->tostring(L, payload(o));
 	lua_pushfstring(L, "%s%s", o->p ? "" : "dead ", o->class->shown);
 	return 1;
 }
@@ -131,7 +137,7 @@ static int object_eq(lua_State *L)
 	bool same = a && b && a->class == b->class;
 
 	if (same)
-		same = a->p == b->p ||
+		same = payload(a) == payload(b) ||
 		       (a->p && b->p && a->class->equal && a->class->equal(a->p, b->p));
 	lua_pushboolean(L, same);
 	return 1;
@@ -199,6 +205,8 @@ void lua_class(lua_State *L, const struct class *class)
 	if (class->less)
 		set_meta(L, "__lt", object_lt, members, class);
 	lua_pop(L, 1);
+	lua_pushboolean(L, false);
+	lua_setfield(L, -2, "__metatable"); /* for getmetatable(): metamethods are not for calling by hand */
 	lua_rawset(L, LUA_REGISTRYINDEX);
 }
 
@@ -221,7 +229,7 @@ void *lua_to_obj(lua_State *L, int index, const char *type)
 {
 	const struct object *o = object_at(L, index);
 
-	return o && o->class->type == type ? o->p : NULL;
+	return o && o->class->type == type ? payload(o) : NULL;
 }
 
 const char *lua_obj_type(lua_State *L, int index, void **p_r)
@@ -229,7 +237,7 @@ const char *lua_obj_type(lua_State *L, int index, void **p_r)
 	const struct object *o = object_at(L, index);
 
 	if (p_r)
-		*p_r = o ? o->p : NULL;
+		*p_r = o ? payload(o) : NULL;
 	return o ? o->class->type : NULL;
 }
 

@@ -94,6 +94,8 @@ extern const struct word config_words[], server_words[], pool_words[], cache_wor
 	access_words[], log_words[], top_words[]; /* name NULL at the end of each */
 extern const struct word *const lua_words[]; /* all of them, NULL at the end */
 void lua_register_words(lua_State *, const struct word *);
+void lua_register_word(lua_State *, const struct word *);
+void lua_register_chains(lua_State *);   /* the families of words of the rule chains: words_rule.c */
 void lua_register_rows(lua_State *);     /* selectors and actions: lua_rows.c */
 void lua_register_settings(lua_State *); /* words_config.c */
 void lua_register_policies(lua_State *); /* words_policy.c */
@@ -101,6 +103,8 @@ void lua_register_absent(lua_State *);   /* after all others: words that nobody 
 void lua_each_row(void (*fn)(void *, const char *word, const char *spec, const char *doc, const char *example), void *);
 void lua_each_setting(void (*fn)(void *, const char *word, const char *spec, const char *doc, const char *example),
 	void *);
+void lua_each_chain_word(void (*fn)(void *, const char *word, const char *spec, const char *doc, const char *example),
+	void *); /* what it hands out stays */
 /* One row per word that this build lacks. */
 enum absent { ABSENT_ERROR, ABSENT_IGNORE, ABSENT_SILENT };
 struct absent_row {
@@ -130,6 +134,7 @@ struct class {
 	bool (*equal)(const void *, const void *); /* or NULL: same pointer */
 	bool (*less)(const void *, const void *);  /* or NULL */
 	const struct method *more;        /* methods shared with another class, or NULL */
+	void *(*now)(void *self);         /* what a reload put in its place, or NULL: never anything */
 };
 void lua_class(lua_State *, const struct class *);             /* registers the metatable, once per state */
 void lua_push_obj(lua_State *, const struct class *, void *p); /* the userdata owns |p| by class->free */

@@ -48,10 +48,15 @@ static int word_call(lua_State *L)
 	return pushed;
 }
 
+void lua_register_word(lua_State *L, const struct word *w)
+{
+	define(L, w->name, w, w->spec, word_call);
+}
+
 void lua_register_words(lua_State *L, const struct word *words)
 {
 	for (const struct word *w = words; w->name; w++)
-		define(L, w->name, w, w->spec, word_call);
+		lua_register_word(L, w);
 }
 
 static int selector_call(lua_State *L)

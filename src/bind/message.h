@@ -2,7 +2,6 @@
 #ifndef BIND_MESSAGE_H
 #define BIND_MESSAGE_H
 
-#include "message_rename.h"
 #include "rule.h"
 #include "value.h"
 
@@ -12,6 +11,12 @@ struct lua_message {
 	const char *shown; /* "DNSQuestion", "DNSResponse" */
 };
 struct dq *message_dq(lua_State *, void *self); /* raises an error when the query is over */
+
+/* message_room: how long the message may become; its buffer is larger than a message can be. */
+static inline size_t message_room(const struct dq *dq)
+{
+	return dq->cap < DNS_MAX ? dq->cap : DNS_MAX;
+}
 
 /* Tags of ours carry values that have no member in struct dq; users do not see them. */
 enum { MESSAGE_OWN_TAG = '\1' };

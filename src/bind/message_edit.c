@@ -69,7 +69,7 @@ int message_set_content(lua_State *L, void *self, const struct arg *argv, size_t
 	(void)argc;
 	if (len < DNS_HEADER)
 		return lua_fail(L, "dq:setContent", "a message has at least %d bytes, got %zu", DNS_HEADER, len);
-	if (len > dq->cap)
+	if (len > message_room(dq))
 		return lua_fail(L, "dq:setContent", "the message would be too long");
 	if (!dq->is_response && (dns_count(new, SECTION_QUESTION) == 0 || question_parse(&q, new, len) < 0))
 		return lua_fail(L, "dq:setContent", "the new content of a query has no question");
@@ -88,7 +88,7 @@ int message_set_trailing(lua_State *L, void *self, const struct arg *argv, size_
 {
 	struct dq *dq = message_dq(L, self);
 	ssize_t end = msg_end(dq->msg, dq->len);
-	bool ok = end >= 0 && argv[0].s.len <= dq->cap - (size_t)end;
+	bool ok = end >= 0 && argv[0].s.len + (size_t)end <= message_room(dq);
 
 	(void)argc;
 	if (ok) {
@@ -124,7 +124,7 @@ int message_change_name(lua_State *L, void *self, const struct arg *argv, size_t
 
 	(void)argc;
 	if (err == -EBADMSG)
-		err = message_rename(dq->msg, &dq->len, dq->cap, to);
+		err = msg_rename(dq->msg, &dq->len, dq->cap, to);
 	dq_changed(dq);
 	if (err == 0 && !dq->is_response)
 		err = message_adopt_question(dq);
@@ -183,25 +183,33 @@ int message_edit_ttls(lua_State *L, void *self, const struct arg *argv, size_t a
 /* ---- answers of our own ---- */
 static const struct answer_opts default_opts = {-1, -1, -1, 60};
 
+static uint32_t to_u32(lua_State *L, const char *word, double n)
+{
+	if (n > UINT32_MAX)
+		lua_fail(L, word, "expected numbers from 0 to 4294967295, got %.0f", n);
+	return (uint32_t)n;
+}
+
 int message_set_negative(lua_State *L, void *self, const struct arg *argv, size_t argc)
 {
+	static const char word[] = "dq:setNegativeAndAdditionalSOA";
 	struct dq *dq = message_dq(L, self);
 	struct soa soa = {
 		.zone = *(const struct name *)argv[1].o.p,
-		.ttl = (uint32_t)argv[2].n,
+		.ttl = to_u32(L, word, argv[2].n),
 		.mname = *(const struct name *)argv[3].o.p,
 		.rname = *(const struct name *)argv[4].o.p,
-		.serial = (uint32_t)argv[5].n,
-		.refresh = (uint32_t)argv[6].n,
-		.retry = (uint32_t)argv[7].n,
-		.expire = (uint32_t)argv[8].n,
-		.minimum = (uint32_t)argv[9].n,
+		.serial = to_u32(L, word, argv[5].n),
+		.refresh = to_u32(L, word, argv[6].n),
+		.retry = to_u32(L, word, argv[7].n),
+		.expire = to_u32(L, word, argv[8].n),
+		.minimum = to_u32(L, word, argv[9].n),
 	};
 	int err = dq_answer_negative(dq, argv[0].b, &soa, &default_opts);
 
 	(void)argc;
 	if (err < 0)
-		return fail_edit(L, "dq:setNegativeAndAdditionalSOA", err);
+		return fail_edit(L, word, err);
 	lua_pushboolean(L, true);
 	return 1;
 }
@@ -244,7 +252,7 @@ int message_spoof(lua_State *L, void *self, const struct arg *argv, size_t argc)
 	int err = -EINVAL;
 
 	(void)argc;
-	opts.ttl = (uint32_t)arg_num(&argv[2], opts.ttl);
+	opts.ttl = to_u32(L, "dq:spoof", arg_num(&argv[2], opts.ttl));
 	if (n > 0 && v[0].kind == ARG_OBJ)
 		err = spoof_addrs(dq, v, n, &opts);
 	else if (n > 0 && v[0].kind == ARG_STR)

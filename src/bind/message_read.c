@@ -73,7 +73,12 @@ static const struct method option_methods[] = {
 	{"getValues", "", option_values},
 	{NULL, NULL, NULL},
 };
-const struct class class_option = {OBJ_OPTION, "EDNSOptionView", option_methods, NULL, option_free, NULL, NULL, NULL, NULL};
+const struct class class_option = {
+	.type = OBJ_OPTION,
+	.shown = "EDNSOptionView",
+	.methods = option_methods,
+	.free = option_free,
+};
 
 static int option_add(struct option *o, const uint8_t *value, size_t len)
 {

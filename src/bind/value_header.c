@@ -75,7 +75,12 @@ static const struct method header_methods[] = {
 	{"setTC", "on:bool", set_tc},
 	{NULL, NULL, NULL},
 };
-const struct class class_header = {OBJ_HEADER, "DNSHeader", header_methods, NULL, mem_free, NULL, NULL, NULL, NULL};
+const struct class class_header = {
+	.type = OBJ_HEADER,
+	.shown = "DNSHeader",
+	.methods = header_methods,
+	.free = mem_free,
+};
 
 void value_push_header(lua_State *L, const uint8_t bytes[DNS_HEADER], struct lua_message *of)
 {

@@ -192,7 +192,15 @@ static const struct method name_methods[] = {
 	{"hash", "", name_hash},
 	{NULL, NULL, NULL},
 };
-const struct class class_name = {OBJ_NAME, "DNSName", name_methods, NULL, mem_free, name_show, name_equal, name_less, NULL};
+const struct class class_name = {
+	.type = OBJ_NAME,
+	.shown = "DNSName",
+	.methods = name_methods,
+	.free = mem_free,
+	.tostring = name_show,
+	.equal = name_equal,
+	.less = name_less,
+};
 
 int value_new_name(lua_State *L, const struct word *w, const struct arg *argv, size_t argc)
 {
@@ -330,7 +338,13 @@ static const struct method set_methods[] = {
 	{"tostring", "", set_string},
 	{NULL, NULL, NULL},
 };
-const struct class class_nameset = {OBJ_NAMESET, "DNSNameSet", set_methods, NULL, set_free, set_show, NULL, NULL, NULL};
+const struct class class_nameset = {
+	.type = OBJ_NAMESET,
+	.shown = "DNSNameSet",
+	.methods = set_methods,
+	.free = set_free,
+	.tostring = set_show,
+};
 
 int value_new_nameset(lua_State *L, const struct word *w, const struct arg *argv, size_t argc)
 {
@@ -436,7 +450,12 @@ static const struct method suffix_methods[] = {
 	{NULL, NULL, NULL},
 };
 const struct class class_suffixset = {
-	OBJ_SUFFIXSET, "SuffixMatchNode", suffix_methods, NULL, suffix_free, suffix_show, NULL, NULL, NULL};
+	.type = OBJ_SUFFIXSET,
+	.shown = "SuffixMatchNode",
+	.methods = suffix_methods,
+	.free = suffix_free,
+	.tostring = suffix_show,
+};
 
 int value_new_suffixset(lua_State *L, const struct word *w, const struct arg *argv, size_t argc)
 {

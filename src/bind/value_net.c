@@ -178,7 +178,14 @@ static const struct method addr_methods[] = {
 	{NULL, NULL, NULL},
 };
 const struct class class_addr = {
-	OBJ_ADDR, "ComboAddress", addr_methods, NULL, mem_free, addr_show, addr_equal, addr_less, NULL};
+	.type = OBJ_ADDR,
+	.shown = "ComboAddress",
+	.methods = addr_methods,
+	.free = mem_free,
+	.tostring = addr_show,
+	.equal = addr_equal,
+	.less = addr_less,
+};
 
 int value_new_addr(lua_State *L, const struct word *w, const struct arg *argv, size_t argc)
 {
@@ -302,7 +309,13 @@ static const struct method mask_methods[] = {
 	{NULL, NULL, NULL},
 };
 const struct class class_netmask = {
-	OBJ_NETMASK, "Netmask", mask_methods, NULL, mem_free, mask_show, mask_equal, NULL, NULL};
+	.type = OBJ_NETMASK,
+	.shown = "Netmask",
+	.methods = mask_methods,
+	.free = mem_free,
+	.tostring = mask_show,
+	.equal = mask_equal,
+};
 
 /* newNetmask("192.0.2.0/24"), newNetmask(address [, bits]); without arguments an empty one. */
 int value_new_netmask(lua_State *L, const struct word *w, const struct arg *argv, size_t argc)
@@ -475,7 +488,13 @@ static const struct method net_methods[] = {
 	{"size", "", net_size},
 	{NULL, NULL, NULL},
 };
-const struct class class_netset = {OBJ_NETSET, "NetmaskGroup", net_methods, NULL, net_free, net_show, NULL, NULL, NULL};
+const struct class class_netset = {
+	.type = OBJ_NETSET,
+	.shown = "NetmaskGroup",
+	.methods = net_methods,
+	.free = net_free,
+	.tostring = net_show,
+};
 
 int value_new_netset(lua_State *L, const struct word *w, const struct arg *argv, size_t argc)
 {

@@ -246,8 +246,14 @@ static void free_cache(void *self)
 	cache_free(&c);
 }
 
+static void *running_cache(void *self)
+{
+	return cache_now(self);
+}
+
 const struct class class_cache = {.type = OBJ_CACHE,
 	.shown = "PacketCache",
 	.methods = methods,
 	.free = free_cache,
+	.now = running_cache,
 	.tostring = cache_tostring};

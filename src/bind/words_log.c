@@ -69,9 +69,13 @@ WORD(verbose_file)
 	fd = open(argv[0].s.p, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
 	if (fd < 0)
 		return lua_fail(L, w->name, "%s: %s", argv[0].s.p, strerror(errno));
-	if (log_options.verbose_fd > 2)
-		close(log_options.verbose_fd);
-	log_options.verbose_fd = fd;
+	if (log_options.verbose_fd <= 2) {
+		log_options.verbose_fd = fd;
+		return 0;
+	}
+	/* A reload: other threads write to the descriptor, so its number must not become something else. */
+	dup3(fd, log_options.verbose_fd, O_CLOEXEC);
+	close(fd);
 	return 0;
 }
 

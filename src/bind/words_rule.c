@@ -1,21 +1,25 @@
 /* words_rule.c: the rule chains: one family of ten words for each row of tbl/chain.def. */
 #include "lua_priv.h"
+#include "text.h"
 #include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define WORD(name) \
 	static int name(lua_State *L, const struct word *w UNUSED, const struct arg *argv UNUSED, \
 		size_t argc UNUSED)
 
-enum { WORDS_PER_CHAIN = 10 };
+/* A word of a chain's family; its name is put together when the first state is made. */
+struct chain_word {
+	struct word word; /* first: a word of the family is one of these */
+	enum chain_id chain;
+	char name[40];
+};
 
 /* The chain whose family the word is in. */
 static enum chain_id chain_of(const struct word *w)
 {
-	size_t id = (size_t)(w - rule_words) / WORDS_PER_CHAIN;
-
-	must(id < CHAIN_COUNT);
-	return (enum chain_id)id;
+	return ((const struct chain_word *)(const void *)w)->chain;
 }
 
 static bool takes_response_actions(enum chain_id id)
@@ -294,49 +298,73 @@ WORD(make_selector)
 	return 1;
 }
 
-/* What the examples of a chain's words use. */
-#define USES_QUERY	    "AllowAction()"
-#define USES_CACHE_MISS	    "AllowAction()"
-#define USES_RESPONSE	    "AllowResponseAction()"
-#define USES_CACHE_HIT	    "AllowResponseAction()"
-#define USES_CACHE_INSERTED "AllowResponseAction()"
-#define USES_SELF_ANSWERED  "AllowResponseAction()"
-#define USES_XFR	    "AllowResponseAction()"
-#define USES_TIMEOUT	    "AllowResponseAction()"
+/* ---- the families ---- */
 
-const struct word rule_words[] = {
-#define CHAIN(id, word, list) \
-	{"add" word "Action", "rule:rule action:action options:opts?", add, \
-		DOC("Adds a rule to the " list "; options: name, uuid."), \
-		DOC("add" word "Action(AllRule(), " USES_##id ", {name=\"one\"})")}, \
-		{"show" word "Rules", "options:opts?", show, \
-			DOC("Prints the " list "; options: showUUIDs, truncateRuleWidth."), \
-			DOC("show" word "Rules({showUUIDs=true})")}, \
-		{"rm" word "Rule", "rule:any", rm, \
-			DOC("Removes one of the " list " by index from 0, UUID or name."), \
-			DOC("add" word "Action(AllRule(), " USES_##id ") rm" word "Rule(0)")}, \
-		{"clear" word "Rules", "", clear, DOC("Removes all " list "."), \
-			DOC("clear" word "Rules()")}, \
-		{"mv" word "Rule", "from:uint to:uint", mv, \
-			DOC("Moves one of the " list " before another."), \
-			DOC("add" word "Action(AllRule(), " USES_##id ") mv" word "Rule(0, 1)")}, \
-		{"mv" word "RuleToTop", "", mv_to_top, \
-			DOC("Moves the last of the " list " to the front."), \
-			DOC("mv" word "RuleToTop()")}, \
-		{"get" word "Rule", "rule:any", get, \
-			DOC("One of the " list " by index from 0, UUID or name."), \
-			DOC("get" word "Rule(0)")}, \
-		{"getTop" word "Rules", "top:uint?", get_top, \
-			DOC("The most matched of the " list ", as a list."), \
-			DOC("getTop" word "Rules(10)")}, \
-		{"top" word "Rules", "top:uint? options:opts?", top, \
-			DOC("Prints the most matched of the " list "."), \
-			DOC("top" word "Rules(10)")}, \
-		{"set" word "Rules", "rules:table", set_all, \
-			DOC("Replaces all " list " by a list of newRuleAction()."), \
-			DOC("set" word "Rules({newRuleAction(AllRule(), " USES_##id ")})")},
+static const char chain_words[] =
+#define CHAIN(id, word, list) word "\0"
 #include "tbl/chain.def"
 #undef CHAIN
+	;
+
+/* In names, sentences and examples: % is the chain's word, # its list, @ an action that it takes. */
+static const struct word family[] = {
+	{"add%Action", "rule:rule action:action options:opts?", add, DOC("Adds a rule to the #; options: name, uuid."),
+		DOC("add%Action(AllRule(), @, {name=\"one\"})")},
+	{"show%Rules", "options:opts?", show, DOC("Prints the #; options: showUUIDs, truncateRuleWidth."),
+		DOC("show%Rules({showUUIDs=true})")},
+	{"rm%Rule", "rule:any", rm, DOC("Removes one of the # by index from 0, UUID or name."),
+		DOC("add%Action(AllRule(), @) rm%Rule(0)")},
+	{"clear%Rules", "", clear, DOC("Removes all #."), DOC("clear%Rules()")},
+	{"mv%Rule", "from:uint to:uint", mv, DOC("Moves one of the # before another."),
+		DOC("add%Action(AllRule(), @) mv%Rule(0, 1)")},
+	{"mv%RuleToTop", "", mv_to_top, DOC("Moves the last of the # to the front."), DOC("mv%RuleToTop()")},
+	{"get%Rule", "rule:any", get, DOC("One of the # by index from 0, UUID or name."), DOC("get%Rule(0)")},
+	{"getTop%Rules", "top:uint?", get_top, DOC("The most matched of the #, as a list."), DOC("getTop%Rules(10)")},
+	{"top%Rules", "top:uint? options:opts?", top, DOC("Prints the most matched of the #."), DOC("top%Rules(10)")},
+	{"set%Rules", "rules:table", set_all, DOC("Replaces all # by a list of newRuleAction()."),
+		DOC("set%Rules({newRuleAction(AllRule(), @)})")},
+};
+static struct chain_word chain_word[CHAIN_COUNT][LEN(family)];
+
+static void name_word(char *out, const char *pattern, const char *word)
+{
+	size_t at = strcspn(pattern, "%"), len = strlen(word);
+
+	memcpy(out, pattern, at);
+	memcpy(out + at, word, len);
+	memcpy(out + at + len, pattern + at + 1, strlen(pattern + at)); /* with its NUL */
+}
+
+static void name_families(void)
+{
+	for (unsigned id = 0; id < CHAIN_COUNT; id++) {
+		for (size_t i = 0; i < LEN(family); i++) {
+			struct chain_word *w = &chain_word[id][i];
+
+			name_word(w->name, family[i].name, text_nth(chain_words, id));
+			memcpy(&w->word, &family[i], sizeof(w->word));
+			w->word.name = w->name;
+			w->chain = (enum chain_id)id;
+		}
+	}
+}
+
+static void families_known(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, name_families);
+}
+
+void lua_register_chains(lua_State *L)
+{
+	families_known();
+	for (unsigned id = 0; id < CHAIN_COUNT; id++)
+		for (size_t i = 0; i < LEN(family); i++)
+			lua_register_word(L, &chain_word[id][i].word);
+}
+
+const struct word rule_words[] = {
 	{"makeRule", "rule:rule", make_selector,
 		DOC("A selector of netmasks or names, as rules take them in its place."),
 		DOC("makeRule({\"192.0.2.0/24\", \"2001:db8::/32\"})")},
@@ -353,3 +381,48 @@ const struct word rule_words[] = {
 		DOC("getTopSelfAnsweredRules(10)")},
 	{.name = NULL},
 };
+
+#ifndef NO_DOCS
+static const char *const chain_lists[] = {
+#define CHAIN(id, word, list) list,
+#include "tbl/chain.def"
+#undef CHAIN
+};
+
+/* Puts what stands for %, # and @ into a sentence or an example. */
+static void fill(char *out, size_t cap, const char *pattern, enum chain_id id)
+{
+	size_t n = 0;
+
+	for (; *pattern && n < cap; pattern++) {
+		const char *with = *pattern == '%'   ? text_nth(chain_words, id)
+				   : *pattern == '#' ? chain_lists[id]
+				   : *pattern != '@' ? NULL
+				   : takes_response_actions(id) ? "AllowResponseAction()"
+								: "AllowAction()";
+
+		n += (size_t)(with ? snprintf(out + n, cap - n, "%s", with) : snprintf(out + n, cap - n, "%c", *pattern));
+	}
+	must(n < cap);
+}
+#endif
+
+void lua_each_chain_word(void (*fn)(void *, const char *word, const char *spec, const char *doc, const char *example),
+	void *ctx)
+{
+	families_known();
+	for (unsigned id = 0; id < CHAIN_COUNT; id++) {
+		for (size_t i = 0; i < LEN(family); i++) {
+			const char *doc = NULL, *example = NULL;
+#ifndef NO_DOCS
+			static char text[CHAIN_COUNT][LEN(family)][2][112];
+
+			fill(text[id][i][0], sizeof(text[id][i][0]), family[i].doc, (enum chain_id)id);
+			fill(text[id][i][1], sizeof(text[id][i][1]), family[i].example, (enum chain_id)id);
+			doc = text[id][i][0];
+			example = text[id][i][1];
+#endif
+			fn(ctx, chain_word[id][i].name, family[i].spec, doc, example);
+		}
+	}
+}

@@ -183,35 +183,43 @@ METHOD(set_lazy_auto)
 	return 0;
 }
 
+/* Ranges are those of newServer()'s rows; the values go where probes look for them. */
 METHOD(set_check_params)
 {
-	static const char *const keys[] = {
-		"maxCheckFailures", "rise", "checkTimeout", "checkInterval"};
-	struct server *s = self;
-	const struct field *f;
+	struct health_params params = health_params(self);
+	const struct {
+		const char *key;
+		uint32_t *to;
+	} rows[] = {{"maxCheckFailures", &params.max_check_failures}, {"rise", &params.rise},
+		{"checkTimeout", &params.check_timeout_ms}, {"checkInterval", &params.check_interval_s}};
 	const char *error = "";
+	struct field f;
 	size_t k;
 
 	for (size_t i = 0; i < argv[0].t.pairs; i++) {
 		const struct arg_pair *p = &argv[0].t.pair[i];
 
-		for (k = 0; k < LEN(keys) && strcmp(keys[k], p->key) != 0; k++)
+		for (k = 0; k < LEN(rows) && strcmp(rows[k].key, p->key) != 0; k++)
 			;
-		f = k < LEN(keys) ? field_find(server_fields, server_field_count, keys[k]) : NULL;
-		if (!f)
-			lua_warn_at(
-				L, "setHealthCheckParams", "unknown option '%s' ignored", p->key);
-		else if (field_set(f, &s->conf, &p->value, &error) < 0)
+		if (k == LEN(rows)) {
+			lua_warn_at(L, "setHealthCheckParams", "unknown option '%s' ignored", p->key);
+			continue;
+		}
+		f = *field_find(server_fields, server_field_count, p->key);
+		f.offset = 0;
+		if (field_set(&f, rows[k].to, &p->value, &error) < 0)
 			return lua_fail(L, "setHealthCheckParams", "%s", error);
 	}
+	health_set_params(self, &params);
 	return 0;
 }
 
 METHOD(set_validator)
 {
 	struct server *s = self;
+	const struct lua_func *f = lua_func_keep(L, 2);
 
-	s->conf.validator = lua_func_keep(L, 2);
+	__atomic_store_n(&s->conf.validator, f, __ATOMIC_RELEASE); /* worker 0 may be about to ask it */
 	return 0;
 }
 
@@ -240,8 +248,10 @@ ATTRIBUTE(get_address)
 {
 	const struct server *s = self;
 	char buf[ADDR_TEXT];
+	struct addr copy;
+	const struct addr *addr = server_addr(s, &copy);
 
-	lua_pushstring(L, s->addr.family ? addr_print(&s->addr, true, buf) : s->conf.address);
+	lua_pushstring(L, addr->family ? addr_print(addr, true, buf) : s->conf.address);
 	return 1;
 }
 
@@ -407,9 +417,10 @@ ATTRIBUTE(attr_order)
 static void attr_set_order(lua_State *L, void *self, const struct arg *value)
 {
 	struct server *s = self;
+	uint32_t order = attr_number(L, "order", value);
 
-	atomic_store(&s->order, attr_number(L, "order", value));
 	lua_draft(L); /* its pools are sorted again */
+	atomic_store(&s->order, order);
 }
 
 ATTRIBUTE(attr_weight)
@@ -453,11 +464,18 @@ static void free_server(void *self)
 	server_free(&s);
 }
 
+/* A variable of a file that was read again means the server that goes on running. */
+static void *running_server(void *self)
+{
+	return server_now(self);
+}
+
 const struct class class_server = {
 	.type = OBJ_SERVER,
 	.shown = "Server",
 	.methods = methods,
 	.attributes = attributes,
 	.free = free_server,
+	.now = running_server,
 	.tostring = get_name_addr,
 };

@@ -16,9 +16,11 @@ static size_t counters_of(lua_State *L, const struct counters *const **of_r)
 {
 	static const struct counters *const none[1];
 	const struct host *h = host_of(L);
+	size_t n = h->counters ? h->counters(h->ctx, of_r) : 0;
 
-	*of_r = none;
-	return h->counters ? h->counters(h->ctx, of_r) : 0;
+	if (!n) /* while the file is read there are none yet */
+		*of_r = none;
+	return n;
 }
 
 static void read_system(lua_State *L, struct stat_system *sys)

@@ -18,7 +18,12 @@ static const struct method bucket_methods[] = {
 	{"check", "", bucket_check},
 	{NULL, NULL, NULL},
 };
-const struct class class_bucket = {OBJ_BUCKET, "QPSLimiter", bucket_methods, NULL, mem_free, NULL, NULL, NULL, NULL};
+const struct class class_bucket = {
+	.type = OBJ_BUCKET,
+	.shown = "QPSLimiter",
+	.methods = bucket_methods,
+	.free = mem_free,
+};
 
 static int new_bucket(lua_State *L, const struct word *w, const struct arg *argv, size_t argc)
 {
@@ -40,7 +45,11 @@ static void free_svc(void *self)
 	svc_free(&svc);
 }
 
-const struct class class_svc = {OBJ_SVC, "SVCRecordParameters", NULL, NULL, free_svc, NULL, NULL, NULL, NULL};
+const struct class class_svc = {
+	.type = OBJ_SVC,
+	.shown = "SVCRecordParameters",
+	.free = free_svc,
+};
 
 static int new_svc(lua_State *L, const struct word *w, const struct arg *argv, size_t argc)
 {

@@ -290,7 +290,22 @@ void cache_free(struct cache **cache_p)
 		return;
 	for (uint32_t i = 0; i < cache->options.shards; i++)
 		slice_each(&cache->slice[i], entry_any, NULL);
+	if (cache->successor != NULL)
+		cache_free(&cache->successor);
 	mem_free(cache);
+}
+
+void cache_replace(struct cache *new, struct cache *running)
+{
+	must(new != running && new->successor == NULL && running->successor == NULL);
+	__atomic_store_n(&new->successor, cache_ref(running), __ATOMIC_RELEASE);
+}
+
+struct cache *cache_now(struct cache *cache)
+{
+	struct cache *next = __atomic_load_n(&cache->successor, __ATOMIC_ACQUIRE);
+
+	return next != NULL ? next : cache;
 }
 
 const struct cache_options *cache_options(const struct cache *cache)

@@ -139,6 +139,7 @@ void slice_each(struct slice *, bool (*fn)(void *, struct entry *), void *);
 
 struct cache {
 	unsigned refs;
+	struct cache *successor; /* atomic; holds a reference */
 	struct cache_options options;
 	uint32_t slice_entries; /* most entries and bytes in a slice */
 	size_t slice_bytes;

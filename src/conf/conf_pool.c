@@ -321,6 +321,7 @@ static void inherit_caches(struct conf *c, const struct conf *old)
 			!same_options(cache_options(new), cache_options(running)))
 			continue;
 		cache_ref(new); /* until it is out of all pools */
+		cache_replace(new, running);
 		for (size_t j = 0; j < c->npools; j++) {
 			if (c->pools[j]->cache != new)
 				continue;

@@ -22,6 +22,7 @@ void lane_flush(struct lane *lane)
 		conn_flush_all(lane);
 	}
 	dgram_flush(lane->out);
+	front_tell_all(lane);
 }
 
 int lane_init(struct lane *lane, unsigned index, unsigned batch, unsigned parked_max, const struct edge_ops *edge,

@@ -61,9 +61,7 @@ static void front_open(struct letter *l, void *owner)
 		front_stop(&w->lane, f->listener);
 	else if (f->fd >= 0 && (!w || w->stopping))
 		close(f->fd);
-	else if (!w)
-		(void)0; /* nothing listens any more */
-	else if (front_start(&w->lane, f->listener, f->fd) < 0)
+	else if (w && front_start(&w->lane, f->listener, f->fd) < 0)
 		log_error(FRONT, "out of memory: a listening socket was closed");
 	listener_free(&f->listener);
 	mem_free(f);

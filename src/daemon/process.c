@@ -90,7 +90,9 @@ int process_drop(const struct options *o, const struct conf *c, const char **err
 		return 0;
 	if (geteuid() == 0 && caps_before_drop() < 0)
 		return error_set(error_r, "cannot keep capabilities: %s", strerror(errno));
-	if ((o->gid || group) && ((geteuid() == 0 && setgroups(0, NULL) < 0) || setgid(gid) < 0))
+	if (geteuid() == 0 && setgroups(0, NULL) < 0)
+		return error_set(error_r, "cannot leave the groups of root: %s", strerror(errno));
+	if ((o->gid || group) && setgid(gid) < 0)
 		return error_set(error_r, "cannot become group %u: %s", (unsigned)gid, strerror(errno));
 	if (o->uid && setuid(uid) < 0)
 		return error_set(error_r, "cannot become user %u: %s", (unsigned)uid, strerror(errno));

@@ -15,20 +15,40 @@ struct conf *daemon_load(struct daemon *d, const char **error_r)
 	return c;
 }
 
-/* install makes |c| the running configuration and tells every worker. */
+/* swap makes |c| the running configuration and tells every worker; the lock is held, so that all of them get
+ * configurations in one order.  The old one is to be freed without it. */
+static struct conf *swap(struct daemon *d, struct conf *c)
+{
+	struct conf *old = d->conf;
+
+	if (old)
+		c->serial = old->serial + 1; /* a change may have come between while a reload read its file */
+	for (unsigned i = 0; i < d->nworkers; i++)
+		if (post_conf(&d->workers[i], conf_ref(c)) < 0)
+			log_warn(WORKER, "out of memory: a worker keeps the old configuration");
+	d->conf = c;
+	return old;
+}
+
 static void install(struct daemon *d, struct conf *c)
 {
 	struct conf *old;
 
-	for (unsigned i = 0; i < d->nworkers; i++)
-		if (post_conf(&d->workers[i], conf_ref(c)) < 0)
-			log_warn(WORKER, "out of memory: a worker keeps the old configuration");
 	pthread_mutex_lock(&d->lock);
-	old = d->conf;
-	d->conf = c;
+	old = swap(d, c);
 	pthread_mutex_unlock(&d->lock);
-	if (old)
-		conf_free(&old);
+	conf_free(&old);
+}
+
+/* current: a reference; Lua code on any worker may put another configuration in place at any time. */
+static struct conf *current(struct daemon *d)
+{
+	struct conf *c;
+
+	pthread_mutex_lock(&d->lock);
+	c = d->conf ? conf_ref(d->conf) : NULL;
+	pthread_mutex_unlock(&d->lock);
+	return c;
 }
 
 /* install_first gives the workers, none of which runs yet, their first configuration: without one they cannot be. */
@@ -71,12 +91,13 @@ int daemon_install(struct daemon *d, struct conf *c, const char **error_r)
 
 static int reload(struct daemon *d, const char **error_r)
 {
-	struct conf *c = daemon_load(d, error_r);
+	struct conf *c = daemon_load(d, error_r), *old = c ? current(d) : NULL;
 	int err;
 
 	if (!c)
 		return -EINVAL;
-	err = d->conf ? conf_inherit(c, d->conf) : 0;
+	err = old ? conf_inherit(c, old) : 0;
+	conf_free(&old);
 	if (err < 0)
 		error_set(error_r, "out of memory");
 	else
@@ -122,6 +143,8 @@ void daemon_reload(struct daemon *d)
 {
 	pthread_attr_t attr;
 
+	if (d->stop)
+		return;
 	d->reload_again = true;
 	if (atomic_exchange(&d->reloading, true))
 		return; /* the running one begins anew when it is done */
@@ -147,28 +170,23 @@ static uint64_t clock_ms(clockid_t id)
 
 static struct conf *host_current(void *ctx)
 {
-	struct daemon *d = ctx;
-	struct conf *c;
-
-	pthread_mutex_lock(&d->lock);
-	c = d->conf ? conf_ref(d->conf) : NULL;
-	pthread_mutex_unlock(&d->lock);
-	return c;
+	return current(ctx);
 }
 
 static int host_publish(void *ctx, struct conf *c, const char **error_r)
 {
 	struct daemon *d = ctx;
+	struct conf *old = c;
 	bool late;
 
 	pthread_mutex_lock(&d->lock);
 	late = d->conf && c->serial != d->conf->serial + 1;
+	if (!late)
+		old = swap(d, c);
 	pthread_mutex_unlock(&d->lock);
-	if (late) { /* made from a configuration that a reload has replaced meanwhile */
-		conf_free(&c);
+	conf_free(&old);
+	if (late) /* made from a configuration that a reload has replaced meanwhile */
 		return error_set(error_r, "the running configuration is another one by now");
-	}
-	install(d, c);
 	return 0;
 }
 

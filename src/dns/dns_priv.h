@@ -75,12 +75,12 @@ HOT bool bytes_same(const uint8_t *a, const uint8_t *b, size_t len)
 	return true;
 }
 
-HOT bool is_pointer(uint8_t c)
+static inline bool is_pointer(uint8_t c)
 {
 	return (c & POINTER) == POINTER;
 }
 
-HOT unsigned pointer_target(const uint8_t *p)
+static inline unsigned pointer_target(const uint8_t *p)
 {
 	return get16(p) & POINTER_MAX;
 }

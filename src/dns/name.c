@@ -6,8 +6,6 @@ HOT_KEPT(lower_word);
 HOT_KEPT(load_word);
 HOT_KEPT(lower_copy);
 HOT_KEPT(bytes_same);
-HOT_KEPT(is_pointer);
-HOT_KEPT(pointer_target);
 
 ssize_t name_skip(const uint8_t *msg, size_t len, size_t at)
 {

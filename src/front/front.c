@@ -91,11 +91,27 @@ int front_start(struct lane *lane, struct listener *l, int fd)
 	return 0;
 }
 
+static void tell(struct front *f)
+{
+	if (f->queries)
+		atomic_fetch_add_explicit(&f->listener->queries, f->queries, memory_order_relaxed);
+	if (f->responses)
+		atomic_fetch_add_explicit(&f->listener->responses, f->responses, memory_order_relaxed);
+	f->queries = f->responses = 0;
+}
+
+void front_tell_all(struct lane *lane)
+{
+	for (struct front *f = lane->fronts; f; f = f->next)
+		tell(f);
+}
+
 void front_release(struct front *f)
 {
 	must(f->users > 0);
 	if (--f->users)
 		return;
+	tell(f);
 	if (f->fd >= 0) {
 		dgram_forget(f->lane->out, f->fd);
 		close(f->fd);

@@ -5,13 +5,6 @@
 
 enum { ACCEPT_ROUND = 64, ACCEPT_REST_MS = 250, LOOK_MAX = 256 };
 
-static void tell(struct front *f)
-{
-	atomic_fetch_add_explicit(&f->listener->queries, f->queries, memory_order_relaxed);
-	atomic_fetch_add_explicit(&f->listener->responses, f->responses, memory_order_relaxed);
-	f->queries = f->responses = 0;
-}
-
 static void rest_over(struct wheel_node *node, uint64_t now_ms)
 {
 	struct front *f = container_of(node, struct front, pause);
@@ -77,7 +70,6 @@ static void accept_ready(struct io *io, short what)
 	struct front *f = container_of(io, struct front, io);
 
 	(void)what;
-	tell(f);
 	for (unsigned i = 0; i < ACCEPT_ROUND; i++) {
 		struct sockaddr_storage ss;
 		socklen_t len = sizeof(ss);
@@ -142,7 +134,6 @@ static void tcp_stop(struct front *f)
 {
 	wheel_disarm(&f->lane->loop.wheel, &f->pause);
 	io_stop(&f->io);
-	tell(f);
 	close(f->fd);
 	f->fd = -1;
 }

@@ -6,7 +6,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { IN_FLIGHT = 100, OUT_MAX = 256 << 10 };
+/* OUT_MAX: no new queries above it.  OUT_END: a transfer that is read so much slower than it comes is given up. */
+enum { IN_FLIGHT = 100, OUT_MAX = 256 << 10, OUT_END = 16 << 20 };
 
 _Static_assert(sizeof(struct conn) <= 560, "an idle TCP client is small");
 
@@ -193,7 +194,9 @@ static void tcp_part(struct client *q, const uint8_t *msg, size_t len)
 
 	MAGIC_CHECK(c, CONN_MAGIC);
 	c->front->responses++;
-	if (bytes_add_frame(&c->out, msg, len) < 0)
+	if (c->out.len > OUT_END)
+		kill_conn(c, REASON_CONN_WRITE_TIMEOUT);
+	else if (bytes_add_frame(&c->out, msg, len) < 0)
 		kill_conn(c, REASON_CONN_OUT_OF_MEMORY);
 	make_dirty(c);
 }
@@ -317,7 +320,8 @@ static void count_read(struct conn *c)
 {
 	const struct settings *set = settings(c);
 
-	if (set->tcp_reads_per_query == 0 || ++c->reads <= set->tcp_reads_per_query)
+	c->reads++; /* keep() counts on it, too */
+	if (set->tcp_reads_per_query == 0 || c->reads <= set->tcp_reads_per_query)
 		return;
 	clients_ban(c->lane->clients, set, &c->peer, c->last_ms + 1000ull * set->tcp_reads_ban_s);
 	kill_conn(c, REASON_CONN_TOO_MANY_READS);

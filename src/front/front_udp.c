@@ -109,14 +109,6 @@ static void one(struct front *f, struct dgram *d)
 	query_start(core, c, d->msg, d->len);
 }
 
-/* tell moves this front's counts to the listener's, which all workers share. */
-static void tell(struct front *f)
-{
-	atomic_fetch_add_explicit(&f->listener->queries, f->queries, memory_order_relaxed);
-	atomic_fetch_add_explicit(&f->listener->responses, f->responses, memory_order_relaxed);
-	f->queries = f->responses = 0;
-}
-
 static void udp_ready(struct io *io, short what)
 {
 	struct front *f = container_of(io, struct front, io);
@@ -139,7 +131,6 @@ static void udp_ready(struct io *io, short what)
 		if ((unsigned)n < dgram_batch(lane->in))
 			break;
 	}
-	tell(f);
 }
 
 static int udp_start(struct front *f)
@@ -152,7 +143,6 @@ static int udp_start(struct front *f)
 static void udp_stop(struct front *f)
 {
 	io_stop(&f->io);
-	tell(f);
 	sock_hush(f->fd, f->local.family);
 }
 

@@ -251,8 +251,8 @@ static socklen_t write_peer(union sock *s, const struct addr *to)
 	return sizeof(s->in);
 }
 
-void dgram_send(struct dgram_out *o, int fd, const struct addr *to, const struct addr *local, uint32_t ifindex,
-	const uint8_t *msg, size_t len)
+uint8_t *dgram_room(struct dgram_out *o, int fd, const struct addr *to, const struct addr *local, uint32_t ifindex,
+	size_t len)
 {
 	struct slot *slot;
 	struct msghdr *h;
@@ -265,12 +265,18 @@ void dgram_send(struct dgram_out *o, int fd, const struct addr *to, const struct
 	slot->fd = fd;
 	o->mixed |= o->slot[0].fd != fd;
 	slot->iov = (struct iovec){o->bytes + o->used, len};
-	copy_short(o->bytes + o->used, msg, len);
 	o->used += len;
 	h->msg_name = to ? &slot->peer : NULL;
 	h->msg_namelen = to ? write_peer(&slot->peer, to) : 0;
 	h->msg_control = local ? slot->control : NULL;
 	h->msg_controllen = local ? write_control(slot->control, local, ifindex) : 0;
+	return slot->iov.iov_base;
+}
+
+void dgram_send(struct dgram_out *o, int fd, const struct addr *to, const struct addr *local, uint32_t ifindex,
+	const uint8_t *msg, size_t len)
+{
+	copy_short(dgram_room(o, fd, to, local, ifindex, len), msg, len);
 }
 
 /* ---- runs ----

@@ -88,10 +88,10 @@ static void set_timer(struct loop *l)
 	at = loop_ms(l) + (uint64_t)wait;
 	if (l->timer_ms && l->timer_ms <= at)
 		return;
-	l->timer_ms = at;
 	tv.tv_sec = (time_t)(wait / 1000);
 	tv.tv_usec = (suseconds_t)(wait % 1000 * 1000);
-	event_add(&l->timer, &tv);
+	if (event_add(&l->timer, &tv) == 0)
+		l->timer_ms = at;
 }
 
 void loop_run(struct loop *l)

@@ -32,9 +32,9 @@ static const struct settings *settings(const struct query *q)
 /* admit_empty answers a query without a question: a bare header. */
 static enum step admit_empty(struct query *q)
 {
-	stat_inc(q->core->counters, COUNTER_EMPTY_QUERIES);
 	if (settings(q)->drop_empty)
 		return end_drop(q, REASON_QUERY_EMPTY);
+	stat_inc(q->core->counters, COUNTER_EMPTY_QUERIES);
 	q->dq.len = DNS_HEADER;
 	memset(q->dq.msg + 4, 0, 8);
 	dns_set_flags(q->dq.msg, DNS_QR | (q->dq.ask_flags & (DNS_OPCODE | DNS_RD)) | RCODE_NOTIMP);
@@ -242,7 +242,7 @@ static enum step step_lookup(struct query *q)
 
 	q->pool = conf_pool(q->hold->conf, dq->pool);
 	cached = q->pool && q->pool->cache && !dq->skip_cache && !is_xfr(q);
-	ecs = query_wants_ecs(q);
+	ecs = query_wants_ecs(q) && !is_xfr(q); /* parts of a transfer go as they come: nothing is taken out of them */
 	if (ecs) {
 		q->zero_scope = cached && query_wants_zero_scope(q) && make_key(q);
 		q->plain_hash = q->key.hash;
@@ -357,8 +357,12 @@ static enum step step_forward(struct query *q)
 	int err;
 
 	if (!p) {
-		stat_reason(core->counters, REASON_TOO_MANY_WAITING);
-		return q->client.stream ? query_answer_rcode(q, RCODE_SERVFAIL) : end_drop(q, REASON_OUT_OF_MEMORY);
+		enum reason why = core->parked < core->parked_max ? REASON_OUT_OF_MEMORY : REASON_TOO_MANY_WAITING;
+
+		if (!q->client.stream)
+			return end_drop(q, why);
+		stat_reason(core->counters, why);
+		return query_answer_rcode(q, RCODE_SERVFAIL);
 	}
 	p->ask_has_opt = dq_edns(&q->dq)->present;
 	p->xfr = is_xfr(p) && p->client.stream;
@@ -397,7 +401,7 @@ static enum step step_reply_rules(struct query *q)
 
 	dq->is_response = true;
 	act = chain_run(&q->hold->conf->chain[q->xfr ? CHAIN_XFR : CHAIN_RESPONSE], dq);
-	if (dq->restart && dq->restarts < UINT8_MAX)
+	if (query_may_restart(q))
 		return query_restart(q);
 	if (act == ACT_DROP)
 		return end_drop(q, REASON_RESPONSE_RULE_DROP);

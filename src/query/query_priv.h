@@ -30,6 +30,11 @@ void query_drop_own_opt(struct query *);
 
 /* query_reply.c */
 void query_restore_header(struct query *); /* of a reply: the client's id, RD and CD */
+/* query_may_restart: a rule asked for it, and nothing of a transfer has been seen yet. */
+static inline bool query_may_restart(const struct query *q)
+{
+	return q->dq.restart && q->soas == 0 && q->dq.restarts < UINT8_MAX;
+}
 /* query_restart sends the query through the rules again, as it left them. */
 enum step query_restart(struct query *);
 /* query_fail: the backend did not take or lost the query.  Others may be tried; else SERVFAIL or silence.

@@ -202,6 +202,8 @@ static void ask_again(struct query *q)
 		dq->cap = QUERY_BUF;
 	}
 	dq->is_response = false;
+	dq->now_ms = q->core->now_ms;
+	dq->now_us = q->core->now_us;
 	dq_changed(dq);
 }
 
@@ -282,8 +284,7 @@ void query_timeout(struct wheel_node *node, uint64_t now_ms)
 			q->dq.question->len, q->dq.question->qtype, 0, q->dq.ask_flags, 0, q->client.proto);
 	ask_again(q);
 	q->dq.is_response = true;
-	if (chain_run(&q->hold->conf->chain[CHAIN_TIMEOUT], &q->dq) != ACT_DROP && q->dq.restart &&
-		q->dq.restarts < UINT8_MAX) {
+	if (chain_run(&q->hold->conf->chain[CHAIN_TIMEOUT], &q->dq) != ACT_DROP && query_may_restart(q)) {
 		query_run(q, query_restart(q));
 		return;
 	}

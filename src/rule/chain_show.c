@@ -3,15 +3,18 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+struct ranked {
+	const struct rule *rule;
+	uint64_t matches; /* read once: it grows while we sort */
+};
+
 static int most_matched_first(const void *a, const void *b)
 {
-	const struct rule *x = *(const struct rule *const *)a, *y = *(const struct rule *const *)b;
-	uint64_t m = atomic_load_explicit(&x->matches, memory_order_relaxed);
-	uint64_t n = atomic_load_explicit(&y->matches, memory_order_relaxed);
+	const struct ranked *x = a, *y = b;
 
-	if (m != n)
-		return m > n ? -1 : 1;
-	return x->created < y->created ? -1 : x->created > y->created;
+	if (x->matches != y->matches)
+		return x->matches > y->matches ? -1 : 1;
+	return x->rule->created < y->rule->created ? -1 : x->rule->created > y->rule->created;
 }
 
 static void header(struct text *out, bool uuids)
@@ -41,15 +44,19 @@ static void line(struct text *out, const struct rule *r, size_t number, bool uui
 static void show_top(
 	struct text *out, const struct chain *chain, bool uuids, int width, unsigned top)
 {
-	struct rule **v = mem_dup(chain->v, chain->n * sizeof(struct rule *));
+	struct ranked *v = mem_alloc(chain->n * sizeof(*v));
 
 	if (!v) {
 		out->failed = true;
 		return;
 	}
-	qsort(v, chain->n, sizeof(struct rule *), most_matched_first);
+	for (size_t i = 0; i < chain->n; i++) {
+		v[i].rule = chain->v[i];
+		v[i].matches = atomic_load_explicit(&chain->v[i]->matches, memory_order_relaxed);
+	}
+	qsort(v, chain->n, sizeof(*v), most_matched_first);
 	for (size_t i = 0; i < chain->n && i < top; i++)
-		line(out, v[i], i, uuids, width);
+		line(out, v[i].rule, i, uuids, width);
 	mem_free(v);
 }
 

@@ -155,7 +155,7 @@ bool rate_exceeded(struct rate *r, const struct addr *addr, uint64_t now_ms)
 	if (r->limits.qps == 0)
 		return true;
 	pthread_mutex_lock(&sh->lock);
-	if (now_ms / 1000 - sh->cleaned_s >= r->limits.cleanup_s)
+	if (r->limits.cleanup_s && now_ms / 1000 - sh->cleaned_s >= r->limits.cleanup_s)
 		cleanup(r, sh, now_ms);
 	s = place(r, sh, hash, now_ms);
 	/* Without memory for a single set nobody is above the rate: answering is the better failure. */

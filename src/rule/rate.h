@@ -8,7 +8,7 @@ struct rate_limits {
 	uint32_t qps, burst;
 	unsigned mask4, mask6; /* bits of the address that make a subnet */
 	uint32_t expiration_s; /* a subnet not seen for so long starts afresh */
-	uint32_t cleanup_s; /* how often memory that is no longer needed is looked for */
+	uint32_t cleanup_s; /* how often memory that is no longer needed is looked for; 0: never */
 	unsigned shards; /* parts with a lock of their own */
 	size_t max; /* most subnets remembered, over all shards */
 };

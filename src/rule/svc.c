@@ -1,5 +1,6 @@
 /* svc.c: one SVCB or HTTPS record (RFC 9460) from the table of newSVCRecordParameters(). */
 #include "rule_priv.h"
+#include "log.h"
 
 enum {
 	KEY_MANDATORY,
@@ -219,7 +220,9 @@ static bool add_option(struct draft *d, const struct arg_pair *pair, const char 
 			return false;
 		put(d, p, len);
 		finish(d, (unsigned)number);
+		return true;
 	}
+	log_warn(SETUP, "newSVCRecordParameters: unknown option '%s' ignored", pair->key);
 	return true;
 }
 

@@ -1,7 +1,7 @@
 /* fuzz_rename.c: renames the question of arbitrary messages.  What came out parses, has the new name and as many records
  * as before, and stayed within its room; what failed left the message alone.
  * Input: a byte that chooses the name, a byte of room, the message. */
-#include "../../src/bind/message_rename.h"
+#include "dns.h"
 
 #include <stdlib.h>
 
@@ -24,7 +24,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!msg)
 		abort();
 	memcpy(msg, data + 2, len);
-	rc = message_rename(msg, &len, cap, &to);
+	rc = msg_rename(msg, &len, cap, &to);
 	must(len <= cap);
 	if (rc == 0) {
 		must(name_from_msg(&got, msg, len, DNS_HEADER) > 0);

@@ -23,6 +23,7 @@ DOORS = {"registry": 0, "base": 0, "mem": 0, "map": 0, "addr": 0, "hash": 0, "te
 LEFT = {"stat", "cache", "server", "rule", "conf"}
 APART = {("front", "back"), ("back", "front"), ("bind", "ctl")} | {(a, "net") for a in LEFT} | {("net", a) for a in LEFT}
 FILE_LINES, DOOR_LINES, FUNCTION_LINES = 600, 200, 100
+MINI_BYTES = 250000  # of the mini build on x86-64, stripped
 HEAP = r"(?<![\w.>])(?:m|c|re|aligned_)alloc\s*\(|(?<![\w.>])(?:free|strdup|strndup|asprintf|vasprintf|reallocarray)\s*\("
 TEXT_FOLDERS = ("src", "include", "tests", "tools", "docs", "conf", "lua", "cmake", "openwrt", ".ci")
 TEXT_FILES = ("README.md", "CMakeLists.txt", "CMakePresets.json")
@@ -190,6 +191,22 @@ def ninety(sizes):
     return sorted(sizes)[min(len(sizes) - 1, int(len(sizes) * 0.9))]
 
 
+def check_mini():
+    """The mini build's size, when it was built here from these sources for x86-64, else None."""
+    path = os.path.join(ROOT, "build", "mini", "shrewd.stripped")
+    if not os.path.exists(path) or any(os.path.getmtime(p) > os.path.getmtime(path)
+                                       for folder in ("src", "include") for p in files_below(folder)):
+        return None
+    with open(path, "rb") as f:
+        head = f.read(20)
+    if head[:5] != b"\x7fELF\x02" or head[18:20] != b"\x3e\x00":
+        return None
+    size = os.path.getsize(path)
+    if size > MINI_BYTES:
+        problem(path, 0, "%d bytes, the mini build has at most %d" % (size, MINI_BYTES))
+    return size
+
+
 def main():
     global ROOT
     ask = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -218,6 +235,7 @@ def main():
     check_doors()
     check_words()
     rows = check_rows(given.rows) if given.rows else None
+    mini = check_mini()
 
     print("%-8s %6s %7s %9s %10s %8s %6s %8s" % ("room", "files", "lines", "largest", "functions", "median", "90 %", "longest"))
     table.append(("all", len(every_file), sum(every_file), max(every_file, default=0), every_function))
@@ -225,6 +243,7 @@ def main():
         print("%-8s %6d %7d %9d %10d %8d %6d %8d" % (room, files, lines, largest, len(sizes),
               statistics.median(sizes) if sizes else 0, ninety(sizes) if sizes else 0, max(sizes, default=0)))
     print("rows of the language: %s" % (rows if rows is not None else "not checked (needs --rows)"))
+    print("mini build: %s" % ("%d of %d bytes" % (mini, MINI_BYTES) if mini else "not checked (not built from these sources)"))
     for p in problems:
         print("FAIL", p)
     print("PASS" if not problems else "FAIL: %d rules broken" % len(problems))

@@ -5,7 +5,7 @@ import struct
 import time
 
 from fake import CLOSE, Fake, Late, by_name, good, wrong_id, wrong_question
-from harness import (A, RD, SERVFAIL, SLOW, Nsd, Unbound, answer_to, dnsperf, equal, frame, free_port, has_ipv6, main,
+from harness import (A, RD, REFUSED, SERVFAIL, SLOW, Nsd, Unbound, answer_to, dnsperf, equal, frame, free_port, has_ipv6, main,
                      query, tcp_ask, tcp_connect, tcp_read, test, true, udp_ask, udp_socket, until, within, Message)
 
 CONFIG = """
@@ -375,6 +375,35 @@ newServer({address="127.0.0.1:%d", useProxyProtocol=true})
         reply = until(lambda: ask(outer_port, query(), source="127.0.0.9"), "an answer")
         equal(reply.addresses(), ["192.0.2.9"], "%s of 127.0.0.9" % ask.__name__)
         equal(ask(outer_port, query(), source="127.0.0.10").addresses(), ["192.0.2.1"], "%s of another" % ask.__name__)
+
+
+@test
+def restart_within_a_read(scene):
+    """Replies read together from one connection: one that makes its query go out with a PROXY header spoils no other."""
+    first, second, port = free_port(), free_port(), free_port()
+    scene.keep(Fake(first, script=by_name({"again": lambda wire, via: answer_to(wire, rcode=REFUSED)})))
+    scene.keep(Fake(second, prefix=True))
+    d = scene.daemon('''
+setWorkerLayout("collapsed")
+setLocal("127.0.0.1:%d")
+newServer{address="127.0.0.1:%d", healthCheckMode="up", tcpOnly=true}
+newServer{address="127.0.0.1:%d", healthCheckMode="up", pool="b", useProxyProtocol=true}
+addAction(AllRule(), LuaAction(function(dq) dq:setRestartable() return DNSAction.None end))
+addAction(TagRule("again"), PoolAction("b"))
+addResponseAction(AndRule({RCodeRule(DNSRCode.REFUSED), NotRule(TagRule("again"))}), LuaResponseAction(function(dr)
+  dr:setTag("again", "1")
+  dr:restart()
+  return DNSResponseAction.None
+end))
+''' % (port, first, second))
+    with udp_socket(port) as s:
+        for i in range(400):
+            s.send(query("again.test." if i % 4 == 0 else "n%d.test." % i, qid=i))
+            if i % 20 == 19:
+                for _ in range(20):
+                    s.recv(4096)
+    stats = d.stats()
+    equal([stats[k] for k in ("downstream-send-errors", "noncompliant-responses")], [0, 0], "errors of backends")
 
 
 main()

@@ -342,4 +342,33 @@ def connect_flood(scene):
     until(lambda: d.fds() < 100, "descriptors are given back")
 
 
+@test
+def dripping_without_ban(scene):
+    """A message has its deadline however many bytes keep coming, also when reads are not counted."""
+    _, port, _ = start(scene, settings="setMaxTCPReadIOsPerQuery(0)\nsetTCPRecvTimeout(1)")
+    wire = frame(query("drips.example.test."))
+    began = time.monotonic()
+    with tcp_connect(port) as s:
+        s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        try:
+            for i in range(len(wire) - 1):
+                s.send(wire[i : i + 1])
+                time.sleep(0.3)
+        except OSError:
+            pass
+    within(time.monotonic() - began, 0.9, 4 * SLOW, "seconds until a dripping client is cut off")
+
+
+@test
+def grown_beyond_a_frame(scene):
+    """A rule may not make a message longer than a stream can carry."""
+    d, port, _ = start(scene, settings="""addAction(AllRule(), LuaAction(function(dq)
+  dq:setTrailingData(string.rep("x", 400)) return DNSAction.None end))""")
+    record = b"\0" + struct.pack("!HHIH", 65280, 1, 0, 65300) + b"y" * 65300
+    with tcp_connect(port) as s:
+        s.sendall(frame(query("full.test.", extra=record, extras=1)))
+        true(tcp_read(s), "an answer")
+    true(d.alive(), "alive")
+
+
 main()

@@ -47,10 +47,11 @@ static void servers(void **state)
 	assert_string_equal(runs(&f, "a.upStatus, a.weight, a.order, a.qps"), "true\n30\n9\n5\n");
 	runs(&f,
 		"a:setHealthCheckParams{maxCheckFailures=4, rise='5', checkTimeout=300, checkInterval=6, odd=1}");
-	assert_int_equal(s->conf.max_check_failures, 4);
-	assert_int_equal(s->conf.rise, 5);
-	assert_int_equal(s->conf.check_timeout_ms, 300);
-	assert_int_equal(s->conf.check_interval_s, 6);
+	assert_int_equal(health_params(s).max_check_failures, 4);
+	assert_int_equal(health_params(s).rise, 5);
+	assert_int_equal(health_params(s).check_timeout_ms, 300);
+	assert_int_equal(health_params(s).check_interval_s, 6);
+	assert_int_equal(s->conf.rise, 1); /* what the file said stays */
 	runs(&f, "a:addPool('z') a:rmPool('x')");
 	assert_int_equal(conf_pool(f.running, "z")->n, 1);
 	assert_int_equal(conf_pool(f.running, "x")->n, 0);
@@ -240,6 +241,40 @@ static void pools_and_caches(void **state)
 	fake_done(&f);
 }
 
+/* Variables of a file that is read again mean the servers and caches that go on running. */
+static void variables_after_a_reload(void **state)
+{
+	static const char text[] = "a = newServer('192.0.2.1') pc = newPacketCache(100) getPool(''):setCache(pc)";
+	struct server *running;
+	struct cache *cache;
+	struct conf *new;
+	struct fake f;
+
+	(void)state;
+	fake_init(&f, true);
+	assert_true(load(&f, text));
+	running = f.running->servers[0];
+	cache = f.running->pools[0]->cache;
+	new = bind_load("t.conf", text, &f.host, &f.error);
+	assert_non_null(new);
+	assert_int_equal(conf_inherit(new, f.running), 0);
+	assert_int_equal(conf_freeze(new, &f.error), 0);
+	conf_free(&f.running);
+	f.running = new;
+	assert_ptr_equal(new->servers[0], running);
+	assert_ptr_equal(new->pools[0]->cache, cache);
+	assert_string_equal(runs(&f, "a == getServer(0), pc == getPool(''):getCache()"), "true\ntrue\n");
+	runs(&f, "a:setDown() a.weight = 7 a:setHealthCheckParams{rise=9} getPool('p'):setCache(pc) a:addPool('p')");
+	assert_string_equal(server_status(running), "DOWN");
+	assert_int_equal(running->weight, 7);
+	assert_int_equal(health_params(running).rise, 9);
+	assert_ptr_equal(conf_pool(f.running, "p")->cache, cache);
+	assert_ptr_equal(conf_pool(f.running, "p")->servers[0], running);
+	runs(&f, "rmServer(a)");
+	assert_int_equal(f.running->nservers, 0);
+	fake_done(&f);
+}
+
 int test_words_server(void);
 int test_words_server(void)
 {
@@ -249,6 +284,7 @@ int test_words_server(void)
 		cmocka_unit_test(policy_objects),
 		cmocka_unit_test(a_policy_may_change_the_configuration),
 		cmocka_unit_test(pools_and_caches),
+		cmocka_unit_test(variables_after_a_reload),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,6 @@
-/* message_rename.c: another name for the question of a message that uses compression: written anew, record by record.
+/* rename.c: another name for the question of a message that uses compression: written anew, record by record.
  * Names inside rdata are expanded where a type may compress them (RFC 3597 section 4), for what they point at moves. */
-#include "message_rename.h"
+#include "dns.h"
 #include "mem.h"
 
 /* How names stand in the rdata of types that may use compression: |skip| bytes, |names| names, then the rest. */
@@ -127,7 +127,7 @@ static int rewrite(struct writer *w, const struct name *to)
 	return put(w, w->msg + end, w->msg_len - (size_t)end); /* trailing bytes */
 }
 
-int message_rename(uint8_t *msg, size_t *len, size_t cap, const struct name *to)
+int msg_rename(uint8_t *msg, size_t *len, size_t cap, const struct name *to)
 {
 	struct writer w = {.msg = msg, .msg_len = *len, .cap = cap < DNS_MAX ? cap : DNS_MAX};
 	int err;
