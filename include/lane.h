@@ -28,6 +28,7 @@ struct lane {
 	struct conn *dirty;      /* connections with something to write at the end of the turn */
 	struct conn *idle_first, *idle_last; /* client connections by last activity, oldest first */
 	unsigned conns;
+	struct slab conn_slab;   /* the connections themselves */
 	int fd_max;              /* client connections leave the descriptors from here on to backends; 0: no such rule */
 	struct back_slot *backs;
 	size_t nbacks;

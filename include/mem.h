@@ -51,4 +51,16 @@ void *freelist_get(struct freelist *) WUNUSED NONNULL; /* not zeroed; NULL when 
 void freelist_put(struct freelist *, void *p) NONNULL;
 void freelist_clear(struct freelist *) NONNULL;
 
+/* ---- slab: items of one size, a page of them at a time ----
+ * Single thread.  Items of a kind that comes in crowds live together and apart from everything else, so that their
+ * pages are free again when the crowd has left.  With -DARENA_EMULATE each item is an allocation of its own. */
+struct slab_page;
+struct slab {
+	struct slab_page *open; /* pages with room */
+	uint32_t size, per_page;
+};
+void slab_init(struct slab *, size_t size) NONNULL;
+void *slab_get(struct slab *) WUNUSED NONNULL; /* zeroed; NULL when memory is out */
+void slab_put(struct slab *, void *item) NONNULL; /* a page goes back with its last item */
+
 #endif

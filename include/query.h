@@ -77,7 +77,8 @@ struct core {
 	void *worker;            /* the edge's own */
 	struct freelist blocks;
 	struct query *all;       /* parked queries */
-	unsigned parked, parked_max; /* cap on them */
+	unsigned parked, parked_max; /* cap on them, and on their memory: so many blocks */
+	uint64_t parked_bytes;
 	uint32_t turn;           /* roundrobin */
 	uint32_t sample;         /* ring sampling */
 	uint32_t perturbation;   /* of this process, when the configuration has none */

@@ -100,6 +100,7 @@ HOT const struct addr *server_addr(const struct server *s, struct addr *buf)
 }
 int server_set_weight(struct server *, uint32_t) WUNUSED NONNULL; /* 0, -EINVAL (weight 0) or -ENOMEM; one caller at a time */
 void server_set_qps(struct server *, double) NONNULL;
+double server_qps(const struct server *) NONNULL; /* what was set; 0: no limit */
 static inline bool server_up(const struct server *s)
 {
 	return atomic_load_explicit(&s->state, memory_order_relaxed) & SERVER_UP;

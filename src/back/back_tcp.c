@@ -285,10 +285,11 @@ static struct up *up_new(struct back_tcp *t, int *err_r)
 		atomic_fetch_add_explicit(&s->tcp_too_many, 1, memory_order_relaxed);
 		return NULL;
 	}
+	*err_r = -EADDRNOTAVAIL; /* the host name is not resolved yet */
 	if (to->family == 0)
 		return NULL;
-	u = mem_zalloc(sizeof(*u));
 	*err_r = -ENOMEM;
+	u = mem_zalloc(sizeof(*u));
 	if (!u)
 		return NULL;
 	back_sock_opts(s, &o, &source, interface);

@@ -321,7 +321,7 @@ static int push_action(lua_State *L, const struct word *w, enum act (*run)(struc
 	if (!row || !row->base.text) {
 		mem_free(row);
 		lua_func_free(&f);
-		return lua_fail(L, w->name, "out of memory");
+		return lua_no_memory(L, w->name);
 	}
 	row->base.refs = 1;
 	row->base.run = run;
@@ -345,7 +345,7 @@ static int word_rule(lua_State *L, const struct word *w, const struct arg *argv,
 	if (!row || !row->base.text) {
 		mem_free(row);
 		lua_func_free(&f);
-		return lua_fail(L, w->name, "out of memory");
+		return lua_no_memory(L, w->name);
 	}
 	row->base.refs = 1;
 	row->base.match = selector_match;
@@ -375,7 +375,7 @@ static int add_callback(lua_State *L, const struct word *w, enum callback_kind k
 
 	if (calls_add(lua_self(L), kind, f) < 0) {
 		lua_func_free(&f);
-		return lua_fail(L, w->name, "out of memory");
+		return lua_no_memory(L, w->name);
 	}
 	return 0;
 }

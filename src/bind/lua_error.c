@@ -41,6 +41,11 @@ int lua_fail(lua_State *L, const char *word, const char *fmt, ...)
 	return lua_error(L);
 }
 
+int lua_no_memory(lua_State *L, const char *word)
+{
+	return lua_fail(L, word, "out of memory");
+}
+
 void lua_warn_at(lua_State *L, const char *word, const char *fmt, ...)
 {
 	char sentence[1024];

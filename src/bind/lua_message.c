@@ -214,7 +214,7 @@ static void keep_identity(lua_State *L, void *self, const char *word, const char
 	if (v->kind != ARG_STR)
 		lua_fail(L, word, "expected a string, got %s", arg_kind_name(v));
 	if (dq_set_tag(dq, key, v->s.p, v->s.len) < 0)
-		lua_fail(L, word, "out of memory");
+		lua_no_memory(L, word);
 }
 
 #define IDENTITY(name, word, key)                                                                                      \

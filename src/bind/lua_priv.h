@@ -61,6 +61,7 @@ struct conf *lua_draft(lua_State *);          /* raises a Lua error when memory 
 const struct conf *lua_conf(lua_State *);
 /* lua_fail raises "FILE:LINE: WORD: sentence" (file and line of the user's code). Does not return. */
 int lua_fail(lua_State *, const char *word, const char *fmt, ...) PRINTF(3, 4);
+int lua_no_memory(lua_State *, const char *word); /* the same with "out of memory" */
 void lua_warn_at(lua_State *, const char *word, const char *fmt, ...) PRINTF(3, 4); /* to the log, with file:line */
 struct text *lua_out(lua_State *);            /* console output; text is logged line by line when there is no console */
 void lua_flush_out(struct lua *);             /* logs what lua_out() holds when there is no console */

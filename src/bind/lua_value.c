@@ -21,7 +21,7 @@ static void *value_memory(lua_State *L, struct arena *a, size_t size, const char
 	void *p = arena_alloc(a, size);
 
 	if (!p)
-		lua_fail(L, word, "out of memory");
+		lua_no_memory(L, word);
 	return p;
 }
 

@@ -363,7 +363,7 @@ static int merge_sets(lua_State *L, struct netset *to, const struct netset *from
 
 	if (to != from)
 		netset_each(from, merge_one, &merge);
-	return merge.failed ? lua_fail(L, word, "out of memory") : 0;
+	return merge.failed ? lua_no_memory(L, word) : 0;
 }
 
 static int net_add(lua_State *L, void *self, const struct arg *argv, size_t argc)

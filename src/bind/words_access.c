@@ -19,7 +19,7 @@ static int add_bind(lua_State *L, const struct word *w, const struct arg *argv, 
 	lua_only_at_start(L, w->name);
 	draft = lua_draft(L);
 	if (field_defaults(bind_fields, bind_field_count, &b) < 0)
-		return lua_fail(L, w->name, "out of memory");
+		return lua_no_memory(L, w->name);
 	b.addr = *(const struct addr *)argv[0].o.p;
 	if (!b.addr.port)
 		b.addr.port = 53;
@@ -60,7 +60,7 @@ static void acl_replace(lua_State *L, const struct word *w, const struct netset 
 	struct netset **acl = acl_of(lua_draft(L), w), *copy = netset_copy(with);
 
 	if (!copy)
-		lua_fail(L, w->name, "out of memory");
+		lua_no_memory(L, w->name);
 	if (*acl)
 		netset_free(acl);
 	*acl = copy;
@@ -96,7 +96,7 @@ WORD(acl_add)
 	if (u.to)
 		netset_each(argv[0].o.p, add_mask, &u);
 	if (!u.to || u.failed)
-		return lua_fail(L, w->name, "out of memory");
+		return lua_no_memory(L, w->name);
 	return 0;
 }
 
@@ -164,7 +164,7 @@ WORD(acl_from_file)
 	rc = read_masks(f, set, &number, line);
 	fclose(f);
 	if (rc == -ENOMEM)
-		return lua_fail(L, w->name, "out of memory");
+		return lua_no_memory(L, w->name);
 	if (rc < 0)
 		return lua_fail(L, w->name, "%s:%d: expected a netmask, got '%.60s'", argv[0].s.p,
 			number, line);

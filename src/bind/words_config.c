@@ -180,12 +180,12 @@ WORD(retain)
 	lua_only_at_start(L, w->name);
 	v = mem_resize(list->v, (list->n + argv[0].t.n + 1) * sizeof(*v));
 	if (!v)
-		return lua_fail(L, w->name, "out of memory");
+		return lua_no_memory(L, w->name);
 	list->v = v;
 	for (size_t i = 0; i < argv[0].t.n; i++) {
 		v[list->n] = mem_strdup(argv[0].t.v[i].s.p);
 		if (!v[list->n])
-			return lua_fail(L, w->name, "out of memory");
+			return lua_no_memory(L, w->name);
 		list->n++;
 	}
 	return 0;

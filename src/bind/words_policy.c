@@ -101,7 +101,7 @@ static const struct policy *make_policy(lua_State *L, const char *word, const ch
 
 	if (!p) {
 		lua_func_free(&f);
-		lua_fail(L, word, "out of memory");
+		lua_no_memory(L, word);
 		return NULL;
 	}
 	strcpy(p->name, name);
@@ -110,7 +110,7 @@ static const struct policy *make_policy(lua_State *L, const char *word, const ch
 		(struct policy){.name = p->name, .is_lua = true, .choose = policy_choose, .arg = p};
 	if (lua_keep(lua_self(L), p, free_policy) < 0) {
 		free_policy(p);
-		lua_fail(L, word, "out of memory");
+		lua_no_memory(L, word);
 	}
 	return &p->policy;
 }
@@ -128,7 +128,7 @@ static void set_pool_policy(
 	struct pool *pool = conf_pool_make(lua_draft(L), pool_name);
 
 	if (!pool)
-		lua_fail(L, word, "out of memory");
+		lua_no_memory(L, word);
 	else
 		pool->policy = p;
 }

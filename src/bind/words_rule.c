@@ -97,7 +97,7 @@ static void check_kind(lua_State *L, const struct word *w, const struct action *
 static void append(lua_State *L, const struct word *w, struct chain *chain, struct rule *r)
 {
 	if (chain_add(chain, rule_ref(r)) < 0)
-		lua_fail(L, w->name, "out of memory");
+		lua_no_memory(L, w->name);
 }
 
 WORD(add)

@@ -59,7 +59,7 @@ WORD(new_server)
 	if (!arg_get(&given, "address"))
 		return lua_fail(L, w->name, "the table has no 'address'");
 	if (field_defaults(server_fields, server_field_count, &sc) < 0)
-		return lua_fail(L, w->name, "out of memory");
+		return lua_no_memory(L, w->name);
 	if (fields_apply(server_fields, server_field_count, &sc, &given, lua_unknown_option, &here,
 		    &error) < 0)
 		return bad_option(L, w->name, &sc, error);
@@ -73,7 +73,7 @@ WORD(new_server)
 	push_server(L, s);
 	if (conf_add_server(draft, s) < 0) {
 		server_free(&s);
-		return lua_fail(L, w->name, "out of memory");
+		return lua_no_memory(L, w->name);
 	}
 	return 1;
 }
@@ -441,7 +441,7 @@ ATTRIBUTE(attr_qps)
 {
 	const struct server *s = self;
 
-	lua_pushnumber(L, s->qps.rate);
+	lua_pushnumber(L, server_qps(s));
 	return 1;
 }
 

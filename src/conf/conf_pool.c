@@ -220,8 +220,8 @@ static int carry_over(struct server *running, const struct server *new)
 	if (server_set_weight(running, atomic_load(&new->weight)) != 0)
 		return -ENOMEM;
 	atomic_store(&running->order, atomic_load(&new->order));
-	if (new->qps.rate != running->qps.rate)
-		server_set_qps(running, new->qps.rate);
+	if (server_qps(new) != server_qps(running))
+		server_set_qps(running, server_qps(new));
 	health_set_params(running, &params);
 	if (mode == new->conf.health_mode)
 		return 0;

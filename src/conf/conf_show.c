@@ -53,7 +53,7 @@ static void show_server(struct server_table *t, size_t nth)
 	snprintf(number, sizeof number, "%zu", nth);
 	row_begin(t, number, s->id, s->conf.name != NULL ? s->conf.name : "", s->conf.address,
 		server_status(s));
-	text_addf(t->out, "%8.1f %7g %4u %4u ", qps, s->qps.rate, atomic_load(&s->order),
+	text_addf(t->out, "%8.1f %7g %4u %4u ", qps, server_qps(s), atomic_load(&s->order),
 		atomic_load(&s->weight));
 	text_addf(t->out, "%10llu %9llu ", (unsigned long long)queries, (unsigned long long)drops);
 	text_addf(t->out, "%7.1f %7.1f %7.1f %11u", atomic_load(&s->rate.drops10) / 10.0,

@@ -14,6 +14,8 @@ struct worker {
 	pthread_t thread;
 	bool started;
 	bool stopping;
+	struct letter stop;        /* in the mailbox once |told_to_stop| */
+	_Atomic bool told_to_stop;
 	_Atomic bool drained; /* no query waits here any more */
 	struct wheel_node drain;
 	uint64_t drain_until_ms;
@@ -76,7 +78,7 @@ int post_conf(struct worker *, struct conf *); /* takes over the reference */
 int post_front(struct worker *, struct listener *, int fd); /* fd -1: stop it */
 int post_reconnect(struct worker *, struct server *);
 void post_sweep(struct worker *);
-int post_stop(struct worker *);
+void post_stop(struct worker *); /* needs no memory */
 /* resolve.c: backends given by host name */
 void resolve_stop(struct daemon *);
 void resolve_tick(struct daemon *, const struct conf *, uint64_t now_ms);

@@ -144,7 +144,7 @@ static void drained(struct wheel_node *node, uint64_t now_ms)
 	struct worker *w = container_of(node, struct worker, drain);
 
 	w->drained = w->lane.core.parked == 0;
-	if (may_leave(w) || now_ms >= w->drain_until_ms)
+	if (may_leave(w) || now_ms >= w->drain_until_ms || w->daemon->hurry)
 		w->lane.loop.stop = true;
 	else
 		wheel_arm(&w->lane.loop.wheel, node, now_ms + 10);
@@ -155,11 +155,8 @@ static void stop_open(struct letter *l, void *owner)
 	struct worker *w = owner ? worker_of(owner) : NULL;
 	struct lane *lane = owner;
 
-	mem_free(l);
+	(void)l;
 	if (!w)
-		return;
-	lane->loop.stop |= w->daemon->hurry;
-	if (w->stopping)
 		return;
 	w->stopping = true;
 	while (lane->fronts)
@@ -169,12 +166,10 @@ static void stop_open(struct letter *l, void *owner)
 	wheel_arm(&lane->loop.wheel, &w->drain, loop_ms(&lane->loop) + 1);
 }
 
-int post_stop(struct worker *w)
+void post_stop(struct worker *w)
 {
-	struct letter *l = mem_alloc(sizeof(*l));
-
-	if (!l)
-		return -ENOMEM;
-	l->open = stop_open;
-	return mailbox_post(&w->lane.mailbox, l, 0);
+	if (atomic_exchange(&w->told_to_stop, true))
+		return; /* who is in a hurry is seen by drained() */
+	w->stop.open = stop_open;
+	(void)!mailbox_post(&w->lane.mailbox, &w->stop, 0); /* one that has ended needs none */
 }

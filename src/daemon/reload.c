@@ -66,12 +66,15 @@ static int install_first(struct daemon *d, struct conf *c, const char **error_r)
 int daemon_install(struct daemon *d, struct conf *c, const char **error_r)
 {
 	struct listen_plan *plan = mem_alloc(sizeof(*plan));
+	struct conf *running = current(d);
+	bool first = !running;
 	int err;
 
+	conf_free(&running);
 	if (d->plan)
 		listen_serve(d); /* the first one still waited for its checks: its sockets may be wanted again */
 	err = plan ? listen_open(d, c, plan, error_r) : error_set(error_r, "out of memory");
-	if (err == 0 && !d->conf) {
+	if (err == 0 && first) {
 		err = install_first(d, c, error_r);
 		if (err < 0)
 			listen_cancel(d, plan);
@@ -239,7 +242,7 @@ static void host_shutdown(void *ctx)
 
 	d->stop = true;
 	for (unsigned i = 0; i < d->nworkers; i++)
-		(void)post_stop(&d->workers[i]);
+		post_stop(&d->workers[i]);
 }
 
 void daemon_host(struct daemon *d)

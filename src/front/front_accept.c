@@ -52,17 +52,21 @@ static enum reason admit(struct front *f, const struct addr *peer, struct who **
 	const struct conf *conf = core_conf(&f->lane->core);
 	struct listener *l = f->listener;
 	bool proxy = l->conf.enable_proxy && netset_size(conf->proxy_acl) && netset_match(conf->proxy_acl, peer);
+	struct conn *oldest;
+	enum reason why;
 
 	if (!proxy && !netset_match(conf->acl, peer))
 		return REASON_CONN_ACL;
-	if (l->conf.max_connections && l->conns >= l->conf.max_connections) {
-		struct conn *oldest = oldest_idle(f->lane, l);
-
-		if (!oldest)
-			return REASON_CONN_PER_FRONTEND;
-		conn_free(oldest, REASON_CONN_EVICTED);
+	why = clients_enter(f->lane->clients, &conf->set, peer, loop_ms(&f->lane->loop), who_r);
+	if (why != REASON_NONE || l->conf.max_connections == 0 || l->conns < l->conf.max_connections)
+		return why;
+	oldest = oldest_idle(f->lane, l); /* only for one that may stay */
+	if (!oldest) {
+		clients_leave(f->lane->clients, who_r);
+		return REASON_CONN_PER_FRONTEND;
 	}
-	return clients_enter(f->lane->clients, &conf->set, peer, loop_ms(&f->lane->loop), who_r);
+	conn_free(oldest, REASON_CONN_EVICTED);
+	return REASON_NONE;
 }
 
 static void accept_ready(struct io *io, short what)
@@ -88,14 +92,15 @@ static void accept_ready(struct io *io, short what)
 				return;
 			continue; /* this one is gone; the next may be fine */
 		}
-		if (f->lane->fd_max && fd >= f->lane->fd_max) { /* descriptors are handed out lowest first */
-			close(fd);
-			if (no_fd(f, EMFILE))
-				continue;
-			return;
-		}
 		addr_from_sockaddr(&peer, (struct sockaddr *)&ss);
 		why = admit(f, &peer, &who);
+		if (why == REASON_NONE && f->lane->fd_max && fd >= f->lane->fd_max) {
+			clients_leave(f->lane->clients, &who); /* descriptors are handed out lowest first: none is left */
+			close(fd);
+			if (no_fd(f, EMFILE))
+				continue; /* the next one gets the descriptor of an idle one */
+			return;
+		}
 		if (why == REASON_NONE && !conn_new(f, fd, &peer, who)) {
 			clients_leave(f->lane->clients, &who);
 			why = REASON_CONN_OUT_OF_MEMORY;

@@ -99,7 +99,7 @@ void conn_free(struct conn *c, enum reason why)
 	bytes_free(&c->in);
 	bytes_free(&c->out);
 	c->magic = 0;
-	mem_free(c);
+	slab_put(&lane->conn_slab, c);
 }
 
 /* ---- deadlines: one node per connection, moved only when it fires ---- */
@@ -442,11 +442,14 @@ static void conn_ready(struct io *io, short what)
 /* ---- birth ---- */
 struct conn *conn_new(struct front *f, int fd, const struct addr *peer, struct who *who)
 {
-	struct conn *c = mem_zalloc(sizeof(*c));
+	struct conn *c;
 	const struct conf *conf = core_conf(&f->lane->core);
 	struct listener *l = f->listener;
 	uint32_t now;
 
+	if (f->lane->conn_slab.size == 0)
+		slab_init(&f->lane->conn_slab, sizeof(*c));
+	c = slab_get(&f->lane->conn_slab);
 	if (!c)
 		return NULL;
 	c->magic = CONN_MAGIC;
@@ -462,7 +465,7 @@ struct conn *conn_new(struct front *f, int fd, const struct addr *peer, struct w
 	c->timer.fire = look_at_clock;
 	io_init(&c->io, &f->lane->loop, fd, conn_ready);
 	if (io_want(&c->io, IO_READ) < 0) {
-		mem_free(c);
+		slab_put(&f->lane->conn_slab, c);
 		return NULL;
 	}
 	look_soon(c, c->born_ms + 1000ull * conf->set.tcp_recv_timeout_s);

@@ -353,12 +353,11 @@ static enum step step_forward(struct query *q)
 {
 	struct core *core = q->core;
 	struct server *server = q->dq.backend;
-	struct query *p = query_park(q);
+	enum reason why;
+	struct query *p = query_park(q, &why);
 	int err;
 
 	if (!p) {
-		enum reason why = core->parked < core->parked_max ? REASON_OUT_OF_MEMORY : REASON_TOO_MANY_WAITING;
-
 		if (!q->client.stream)
 			return end_drop(q, why);
 		stat_reason(core->counters, why);

@@ -46,8 +46,8 @@ void query_timeout(struct wheel_node *, uint64_t now_ms); /* the deadline of a q
 /* query_init makes the core's scratch place a new query of |client|; the message is in core->work. */
 struct query *query_init(struct core *, const struct client *, const uint8_t *msg, size_t len);
 /* query_park moves a scratch query to a block of its own, with its message; returns it, or NULL (memory, or the cap
- * is reached).  A parked query is returned as it is, its message stored again. */
-struct query *query_park(struct query *);
+ * is reached: |*why_r| says which).  A parked query is returned as it is, its message stored again. */
+struct query *query_park(struct query *, enum reason *why_r);
 /* query_clone makes a parked copy that nobody waits for; NULL when memory is out. */
 struct query *query_clone(struct query *);
 /* query_end frees what the query holds; a parked one is gone afterwards. */

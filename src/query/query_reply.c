@@ -299,13 +299,14 @@ void query_relay(struct core *core, struct client *client, struct server *server
 	size_t len)
 {
 	struct query *q = query_init(core, client, msg, len), *p;
+	enum reason why = REASON_QUERY_MALFORMED;
 
 	q->relay = true;
 	q->over_stream = stream;
 	q->dq.backend = server;
-	p = question_parse(q->dq.question, q->dq.msg, len) == 0 ? query_park(q) : NULL;
+	p = question_parse(q->dq.question, q->dq.msg, len) == 0 ? query_park(q, &why) : NULL;
 	if (!p) {
-		query_drop(q, REASON_TOO_MANY_WAITING);
+		query_drop(q, why);
 		return;
 	}
 	memcpy(p->dq.ask_name, msg + DNS_HEADER, p->dq.question->len);

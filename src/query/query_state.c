@@ -64,6 +64,7 @@ static void all_add(struct query *q)
 		core->all->all_prev = q;
 	core->all = q;
 	core->parked++;
+	core->parked_bytes += q->block_size;
 	q->hold->queries++;
 }
 
@@ -86,6 +87,7 @@ static void all_del(struct query *q)
 	else
 		core->all = q->all_next;
 	core->parked--;
+	core->parked_bytes -= q->block_size;
 	must(q->hold->queries > 0);
 	q->hold->queries--;
 	hold_drop(q->hold);
@@ -110,7 +112,7 @@ static int store_ask(struct query *q)
 }
 
 /* copy_out makes the block: the query, its question cut to size, the name as asked, the message. */
-static struct query *copy_out(struct query *s)
+static struct query *copy_out(struct query *s, enum reason *why_r)
 {
 	struct core *core = s->core;
 	const struct question *was = s->dq.question;
@@ -119,8 +121,10 @@ static struct query *copy_out(struct query *s)
 	size_t need = sizeof(*s) + question + name + s->dq.len;
 	struct query *q;
 
-	if (core->parked >= core->parked_max)
+	*why_r = REASON_TOO_MANY_WAITING;
+	if (core->parked >= core->parked_max || core->parked_bytes + need > (uint64_t)core->parked_max * QUERY_BLOCK)
 		return NULL;
+	*why_r = REASON_OUT_OF_MEMORY;
 	q = need <= QUERY_BLOCK ? freelist_get(&core->blocks) : mem_alloc(need);
 	if (!q)
 		return NULL;
@@ -144,13 +148,14 @@ static struct query *copy_out(struct query *s)
 	return q;
 }
 
-struct query *query_park(struct query *s)
+struct query *query_park(struct query *s, enum reason *why_r)
 {
 	struct query *q;
 
+	*why_r = REASON_OUT_OF_MEMORY;
 	if (s->parked)
 		return store_ask(s) < 0 ? NULL : s;
-	q = copy_out(s);
+	q = copy_out(s, why_r);
 	if (!q)
 		return NULL;
 	/* the marks (tags, texts) moved with the copy */
@@ -164,7 +169,8 @@ struct query *query_park(struct query *s)
 
 struct query *query_clone(struct query *s)
 {
-	struct query *q = copy_out(s);
+	enum reason why;
+	struct query *q = copy_out(s, &why);
 
 	if (!q)
 		return NULL;
@@ -232,11 +238,12 @@ void query_delay(struct query *s, uint32_t ms)
 {
 	size_t len = s->dq.len;
 	uint8_t *late = mem_dup(s->dq.msg, len);
-	struct query *q = late && !s->parked ? query_park(s) : s;
+	enum reason why = REASON_OUT_OF_MEMORY;
+	struct query *q = late && !s->parked ? query_park(s, &why) : s;
 
 	if (!late || !q) {
 		mem_free(late);
-		query_drop(s, REASON_OUT_OF_MEMORY);
+		query_drop(s, why);
 		return;
 	}
 	mem_free(q->late);

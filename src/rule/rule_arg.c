@@ -1,15 +1,9 @@
 /* rule_arg.c: reading the arguments of selectors and actions, with the sentences for wrong ones. */
 #include "rule_priv.h"
 
-/* Numbers are shown, everything else is named. */
-static const char *given(const struct arg *a)
-{
-	return a->kind == ARG_NUM ? arg_str(a, "") : arg_kind_name(a);
-}
-
 static bool wrong(const char **error_r, const char *what, const char *expected, const struct arg *a)
 {
-	error_set(error_r, "%s: expected %s, got %s", what, expected, given(a));
+	error_set(error_r, "%s: expected %s, got %s", what, expected, arg_kind_name(a));
 	return false;
 }
 
@@ -22,7 +16,7 @@ bool rule_u32(const struct arg *a, const char *what, uint32_t max, uint32_t abse
 		v = a->kind == ARG_NUM || a->kind == ARG_STR ? arg_num(a, -1) : -1;
 	if (!(v >= 0 && v <= max) || (double)(uint32_t)v != v) {
 		error_set(error_r, "%s: expected a whole number from 0 to %lu, got %s", what,
-			(unsigned long)max, given(a));
+			(unsigned long)max, a->kind == ARG_NUM ? arg_str(a, "") : arg_kind_name(a));
 		return false;
 	}
 	*out_r = (uint32_t)v;

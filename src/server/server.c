@@ -352,6 +352,17 @@ void server_set_qps(struct server *s, double qps)
 	atomic_store(&s->qps_limited, qps > 0);
 }
 
+double server_qps(const struct server *c)
+{
+	struct server *s = server_mutable(c);
+	double rate;
+
+	spin_lock(&s->qps.lock);
+	rate = s->qps.rate;
+	spin_unlock(&s->qps.lock);
+	return rate;
+}
+
 const char *server_status(const struct server *s)
 {
 	static const char *const words[] = {[0] = "down",

@@ -169,16 +169,16 @@ static void wrong_arguments_are_named(void **state)
 	} cases[] = {
 		{"SetTagAction", {STR("a"), NIL}, "value: expected a string, got nil"},
 		{"UnsetTagAction", {NUM(1)}, "tag: expected a string, got a number"},
-		{"SetMaxReturnedTTLAction", {NUM(-1)}, "max: expected a whole number from 0 to 4294967295, got a number"},
+		{"SetMaxReturnedTTLAction", {NUM(-1)}, "max: expected a whole number from 0 to 4294967295, got -1"},
 		{"SetECSAction", {STR("192.0.2.0/33")}, "expected a netmask, got '192.0.2.0/33'"},
 		{"SetECSAction", {NUM(1)}, "netmask: expected a netmask, got a number"},
-		{"SetECSPrefixLengthAction", {NUM(33), NUM(1)}, "v4: expected a whole number from 0 to 32, got a number"},
-		{"SetECSPrefixLengthAction", {NUM(3), NUM(129)}, "v6: expected a whole number from 0 to 128, got a number"},
-		{"SetEDNSOptionAction", {NUM(65536), STR("")}, "code: expected a whole number from 0 to 65535, got a number"},
+		{"SetECSPrefixLengthAction", {NUM(33), NUM(1)}, "v4: expected a whole number from 0 to 32, got 33"},
+		{"SetECSPrefixLengthAction", {NUM(3), NUM(129)}, "v6: expected a whole number from 0 to 128, got 129"},
+		{"SetEDNSOptionAction", {NUM(65536), STR("")}, "code: expected a whole number from 0 to 65535, got 65536"},
 		{"SetEDNSOptionAction", {NUM(1), NIL}, "data: expected a string, got nil"},
 		{"SetExtendedDNSErrorAction", {NUM(65536)},
-			"code: expected a whole number from 0 to 65535, got a number"},
-		{"SetMacAddrAction", {NUM(65536)}, "code: expected a whole number from 0 to 65535, got a number"},
+			"code: expected a whole number from 0 to 65535, got 65536"},
+		{"SetMacAddrAction", {NUM(65536)}, "code: expected a whole number from 0 to 65535, got 65536"},
 	};
 
 	(void)state;

@@ -159,9 +159,9 @@ static void wrong_arguments_are_named(void **state)
 	} cases[] = {
 		{"LimitTTLResponseAction", {NUM(2), NUM(1)}, "min: greater than max"},
 		{"LimitTTLResponseAction", {NUM(1), NUM(2), LIST(NUM(65536))},
-			"type: expected a whole number from 0 to 65535, got a number"},
+			"type: expected a whole number from 0 to 65535, got 65536"},
 		{"SetReducedTTLResponseAction", {NUM(101)},
-			"percentage: expected a whole number from 0 to 100, got a number"},
+			"percentage: expected a whole number from 0 to 100, got 101"},
 		{"SetMinTTLResponseAction", {BOOL(true)},
 			"min: expected a whole number from 0 to 4294967295, got a boolean"},
 	};

@@ -148,13 +148,13 @@ static void wrong_arguments_are_named(void **state)
 		struct arg argv[ARGS];
 		const char *error;
 	} cases[] = {
-		{"RCodeAction", {NUM(16)}, "rcode: expected a whole number from 0 to 15, got a number"},
+		{"RCodeAction", {NUM(16)}, "rcode: expected a whole number from 0 to 15, got 16"},
 		{"RCodeAction", {NUM(5), STR("x")}, "options: expected a table, got a string"},
-		{"ERCodeAction", {NUM(4096)}, "rcode: expected a whole number from 0 to 4095, got a number"},
+		{"ERCodeAction", {NUM(4096)}, "rcode: expected a whole number from 0 to 4095, got 4096"},
 		{"PoolAction", {NIL}, "pool: expected a string, got nil"},
-		{"QPSAction", {NUM(-1)}, "maxqps: expected a whole number from 0 to 4294967295, got a number"},
+		{"QPSAction", {NUM(-1)}, "maxqps: expected a whole number from 0 to 4294967295, got -1"},
 		{"QPSPoolAction", {NUM(1), NIL}, "pool: expected a string, got nil"},
-		{"DelayAction", {NUM(0.5)}, "milliseconds: expected a whole number from 0 to 2147483647, got a number"},
+		{"DelayAction", {NUM(0.5)}, "milliseconds: expected a whole number from 0 to 2147483647, got 0.5"},
 	};
 
 	(void)state;

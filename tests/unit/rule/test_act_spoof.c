@@ -264,7 +264,7 @@ static void wrong_arguments_are_named(void **state)
 		{"SpoofAction", {STR("192.0.2.1"), STR("x")}, "expected an IP address, got 'x'"},
 		{"SpoofAction", {LIST(NUM(1))}, "address: expected an IP address, got a number"},
 		{"SpoofAction", {STR("192.0.2.1"), NAMED({"ttl", NUM(-1)})},
-			"ttl: expected a whole number from 0 to 2147483647, got a number"},
+			"ttl: expected a whole number from 0 to 2147483647, got -1"},
 		{"SpoofCNAMEAction", {NIL}, "expected a name, got nil"},
 		{"SpoofRawAction", {NUM(1)}, "rdata: expected a string, got a number"},
 		{"SpoofPacketAction", {STR("0123456789abc"), NUM(14)}, "length: expected from 12 to the packet's 13 bytes"},

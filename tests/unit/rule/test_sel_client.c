@@ -188,11 +188,11 @@ static void wrong_arguments_are_named(void **state)
 	} cases[] = {
 		{"NetmaskGroupRule", {BOOL(true)},
 			"expected a netmask, a list of netmasks or a NetmaskGroup, got a boolean"},
-		{"DSTPortRule", {NUM(70000)}, "port: expected a whole number from 0 to 65535, got a number"},
+		{"DSTPortRule", {NUM(70000)}, "port: expected a whole number from 0 to 65535, got 70000"},
 		{"TagRule", {NIL}, "tag: expected a string, got nil"},
 		{"TagRule", {STR("a"), BOOL(true)}, "value: expected a string, got a boolean"},
 		{"PoolAvailableRule", {NIL}, "pool: expected a string, got nil"},
-		{"MaxQPSIPRule", {NUM(1), NUM(33)}, "v4Mask: expected a whole number from 0 to 32, got a number"},
+		{"MaxQPSIPRule", {NUM(1), NUM(33)}, "v4Mask: expected a whole number from 0 to 32, got 33"},
 	};
 
 	(void)state;

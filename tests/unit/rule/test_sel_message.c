@@ -132,14 +132,14 @@ static void wrong_arguments_are_named(void **state)
 		struct arg argv[ARGS];
 		const char *error;
 	} wrong[] = {
-		{"QTypeRule", {NUM(65536)}, "type: expected a whole number from 0 to 65535, got a number"},
-		{"RCodeRule", {NUM(16)}, "rcode: expected a whole number from 0 to 15, got a number"},
-		{"ERCodeRule", {NUM(4096)}, "rcode: expected a whole number from 0 to 4095, got a number"},
-		{"OpcodeRule", {NUM(16)}, "value: expected a whole number from 0 to 15, got a number"},
+		{"QTypeRule", {NUM(65536)}, "type: expected a whole number from 0 to 65535, got 65536"},
+		{"RCodeRule", {NUM(16)}, "rcode: expected a whole number from 0 to 15, got 16"},
+		{"ERCodeRule", {NUM(4096)}, "rcode: expected a whole number from 0 to 4095, got 4096"},
+		{"OpcodeRule", {NUM(16)}, "value: expected a whole number from 0 to 15, got 16"},
 		{"PayloadSizeRule", {STR("bigger"), NUM(1)},
 			"expected \"equal\", \"greater\", \"greaterOrEqual\", \"smaller\" or \"smallerOrEqual\", got 'bigger'"},
 		{"RecordsCountRule", {NUM(4), NUM(0), NUM(1)},
-			"section: expected a whole number from 0 to 3, got a number"},
+			"section: expected a whole number from 0 to 3, got 4"},
 		{"RecordsTypeCountRule", {NUM(1), STR("many"), NUM(0), NUM(1)},
 			"type: expected a whole number from 0 to 65535, got a string"},
 	};

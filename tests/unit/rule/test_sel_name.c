@@ -187,8 +187,8 @@ static void wrong_arguments_are_named(void **state)
 		{"QNameRule", {NUM(1)}, "expected a name, got a number"},
 		{"QNameSetRule", {NIL}, "expected a DNSNameSet, got nil"},
 		{"QNameSuffixRule", {NIL}, "expected a name, a list of names or a SuffixMatchNode, got nil"},
-		{"QNameLabelsCountRule", {NUM(-1), NUM(2)}, "min: expected a whole number from 0 to 4294967295, got a number"},
-		{"QNameWireLengthRule", {NUM(1), NUM(2.5)}, "max: expected a whole number from 0 to 4294967295, got a number"},
+		{"QNameLabelsCountRule", {NUM(-1), NUM(2)}, "min: expected a whole number from 0 to 4294967295, got -1"},
+		{"QNameWireLengthRule", {NUM(1), NUM(2.5)}, "max: expected a whole number from 0 to 4294967295, got 2.5"},
 	};
 	const char *error = NULL;
 

@@ -81,7 +81,7 @@ static void wrong_parameters_are_named(void **state)
 		const char *error;
 	} cases[] = {
 		{65536, NIL, "priority: expected a whole number from 0 to 65535"},
-		{1, NAMED({"port", NUM(65536)}), "port: expected a whole number from 0 to 65535, got a number"},
+		{1, NAMED({"port", NUM(65536)}), "port: expected a whole number from 0 to 65535, got 65536"},
 		{1, NAMED({"alpn", STR("")}), "alpn: expected protocol names, got a string"},
 		{1, NAMED({"ipv4hint", STR("::1")}), "ipv4hint: an address of the other family"},
 		{1, NAMED({"ipv6hint", STR("x")}), "expected an IP address, got 'x'"},
