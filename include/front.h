@@ -22,7 +22,9 @@ struct listener {
 	uint32_t magic;
 	_Atomic uint32_t refs;
 	const struct front_ops *ops;
-	struct bind_conf conf;
+	struct bind_conf conf; /* never changes; the three options below do, at a reload */
+	_Atomic uint32_t max_in_flight, max_connections;
+	_Atomic bool enable_proxy;
 	uint32_t recv_buffer, send_buffer;
 	uint8_t fast_open_key[16];
 	bool has_fast_open_key;
@@ -52,7 +54,9 @@ struct front {
 struct listener *listener_new(const struct front_ops *, const struct bind_conf *) WUNUSED; /* copies |conf| */
 struct listener *listener_ref(struct listener *) NONNULL;
 void listener_free(struct listener **) NONNULL;
+/* listener_same: is its socket the one that |conf| asks for?  listener_update then takes over the other options. */
 bool listener_same(const struct listener *, const struct front_ops *, const struct bind_conf *) NONNULL;
+void listener_update(struct listener *, const struct bind_conf *) NONNULL;
 /* front_start puts |fd| (taken over) to work on |lane|, on its worker or before it runs.  0 or -E… (|fd| closed). */
 int front_start(struct lane *, struct listener *, int fd) WUNUSED NONNULL;
 void front_stop(struct lane *, const struct listener *) NONNULL; /* on its worker */

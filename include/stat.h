@@ -103,6 +103,7 @@ struct ring { /* its owners look at none of this; here for ring_put() */
 	bool busy; /* the lock */
 	struct ring_slot slot[];
 };
+extern const bool ring_kept; /* false: this build has nobody who reads rings; ring_new() returns NULL */
 struct ring *ring_new(size_t entries, bool responses) WUNUSED; /* 0 entries: NULL is returned and fine */
 void ring_free(struct ring **) NONNULL;
 /* ring_claim_slow: where an entry takes several slots, or takes the place of one that did. */
@@ -133,7 +134,7 @@ HOT void ring_put(struct ring *r, uint64_t when_ms, const struct addr *client, c
 {
 	struct ring_slot *s;
 
-	if (!r)
+	if (!r || !ring_kept)
 		return;
 	if (__atomic_exchange_n(&r->busy, true, __ATOMIC_ACQUIRE)) {
 		r->skipped++;

@@ -186,7 +186,7 @@ static const struct answer_opts default_opts = {-1, -1, -1, 60};
 static uint32_t to_u32(lua_State *L, const char *word, double n)
 {
 	if (n > UINT32_MAX)
-		lua_fail(L, word, "expected numbers from 0 to 4294967295, got %.0f", n);
+		lua_fail(L, word, "expected at most 4294967295, got %.0f", n);
 	return (uint32_t)n;
 }
 
@@ -194,20 +194,23 @@ int message_set_negative(lua_State *L, void *self, const struct arg *argv, size_
 {
 	static const char word[] = "dq:setNegativeAndAdditionalSOA";
 	struct dq *dq = message_dq(L, self);
+
+	for (size_t i = 2; i < argc; i++)
+		if (argv[i].kind == ARG_NUM)
+			(void)to_u32(L, word, argv[i].n);
 	struct soa soa = {
 		.zone = *(const struct name *)argv[1].o.p,
-		.ttl = to_u32(L, word, argv[2].n),
+		.ttl = (uint32_t)argv[2].n,
 		.mname = *(const struct name *)argv[3].o.p,
 		.rname = *(const struct name *)argv[4].o.p,
-		.serial = to_u32(L, word, argv[5].n),
-		.refresh = to_u32(L, word, argv[6].n),
-		.retry = to_u32(L, word, argv[7].n),
-		.expire = to_u32(L, word, argv[8].n),
-		.minimum = to_u32(L, word, argv[9].n),
+		.serial = (uint32_t)argv[5].n,
+		.refresh = (uint32_t)argv[6].n,
+		.retry = (uint32_t)argv[7].n,
+		.expire = (uint32_t)argv[8].n,
+		.minimum = (uint32_t)argv[9].n,
 	};
 	int err = dq_answer_negative(dq, argv[0].b, &soa, &default_opts);
 
-	(void)argc;
 	if (err < 0)
 		return fail_edit(L, word, err);
 	lua_pushboolean(L, true);

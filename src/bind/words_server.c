@@ -186,30 +186,23 @@ METHOD(set_lazy_auto)
 /* Ranges are those of newServer()'s rows; the values go where probes look for them. */
 METHOD(set_check_params)
 {
+	static const char keys[][17] = {"maxCheckFailures", "rise", "checkTimeout", "checkInterval"};
 	struct health_params params = health_params(self);
-	const struct {
-		const char *key;
-		uint32_t *to;
-	} rows[] = {{"maxCheckFailures", &params.max_check_failures}, {"rise", &params.rise},
-		{"checkTimeout", &params.check_timeout_ms}, {"checkInterval", &params.check_interval_s}};
+	struct lua_here here = {L, "setHealthCheckParams"};
+	struct field rows[] = {{.offset = offsetof(struct health_params, max_check_failures)},
+		{.offset = offsetof(struct health_params, rise)},
+		{.offset = offsetof(struct health_params, check_timeout_ms)},
+		{.offset = offsetof(struct health_params, check_interval_s)}};
 	const char *error = "";
-	struct field f;
-	size_t k;
 
-	for (size_t i = 0; i < argv[0].t.pairs; i++) {
-		const struct arg_pair *p = &argv[0].t.pair[i];
+	for (size_t i = 0; i < LEN(rows); i++) {
+		uint16_t offset = rows[i].offset;
 
-		for (k = 0; k < LEN(rows) && strcmp(rows[k].key, p->key) != 0; k++)
-			;
-		if (k == LEN(rows)) {
-			lua_warn_at(L, "setHealthCheckParams", "unknown option '%s' ignored", p->key);
-			continue;
-		}
-		f = *field_find(server_fields, server_field_count, p->key);
-		f.offset = 0;
-		if (field_set(&f, rows[k].to, &p->value, &error) < 0)
-			return lua_fail(L, "setHealthCheckParams", "%s", error);
+		rows[i] = *field_find(server_fields, server_field_count, keys[i]);
+		rows[i].offset = offset;
 	}
+	if (fields_apply(rows, LEN(rows), &params, &argv[0], lua_unknown_option, &here, &error) < 0)
+		return lua_fail(L, here.word, "%s", error);
 	health_set_params(self, &params);
 	return 0;
 }

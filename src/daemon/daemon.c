@@ -42,7 +42,7 @@ static struct lane *home_of(struct lane *lane, const struct server *s, bool stre
 static int make_rings(struct worker *w, const struct settings *set, unsigned workers)
 {
 	struct core *core = &w->lane.core;
-	size_t entries = (set->ring_entries + workers - 1) / workers;
+	size_t entries = ring_kept ? (set->ring_entries + workers - 1) / workers : 0;
 
 	if (set->ring_queries && entries && !(core->query_ring = ring_new(entries, false)))
 		return -ENOMEM;

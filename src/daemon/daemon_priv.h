@@ -64,6 +64,7 @@ struct daemon {
 struct listen_plan {
 	struct listener *listeners[LISTENERS_MAX];
 	bool fresh[LISTENERS_MAX];
+	struct bind_conf conf[LISTENERS_MAX]; /* only its numbers are used: its strings are the configuration's */
 	int *fds[LISTENERS_MAX]; /* per worker, -1: none */
 	unsigned n;
 };

@@ -75,6 +75,7 @@ static int plan_one(struct daemon *d, const struct conf *c, const struct front_o
 	if (i == LISTENERS_MAX)
 		return error_set(error_r, "more than %d listening sockets", LISTENERS_MAX);
 	plan->fresh[i] = l == NULL;
+	plan->conf[i] = *b;
 	plan->fds[i] = NULL;
 	if (l) {
 		plan->listeners[plan->n++] = listener_ref(l);
@@ -153,6 +154,7 @@ static bool planned(const struct listen_plan *plan, const struct listener *l)
 void listen_apply(struct daemon *d, struct listen_plan *plan)
 {
 	for (unsigned i = 0; i < plan->n; i++) {
+		listener_update(plan->listeners[i], &plan->conf[i]);
 		for (unsigned w = 0; plan->fresh[i] && w < d->nworkers; w++)
 			if (plan->fds[i][w] >= 0 &&
 				post_front(&d->workers[w], plan->listeners[i], plan->fds[i][w]) < 0)
@@ -192,7 +194,7 @@ void listen_show(struct daemon *d, struct text *out)
 		text_addf(out, "%-3u %-40s %-10s %-10llu %-10llu %u/%u\n", i, addr_print(&l->conf.addr, true, text),
 			l->ops->name, (unsigned long long)atomic_load(&l->queries),
 			(unsigned long long)atomic_load(&l->responses), atomic_load(&l->conns),
-			l->conf.max_connections);
+			atomic_load(&l->max_connections));
 	}
 	pthread_mutex_unlock(&d->lock);
 }

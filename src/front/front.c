@@ -24,6 +24,7 @@ struct listener *listener_new(const struct front_ops *ops, const struct bind_con
 	l->magic = LISTENER_MAGIC;
 	atomic_init(&l->refs, 1);
 	l->ops = ops;
+	listener_update(l, conf);
 	if (copy_bind(&l->conf, conf) == 0)
 		return l;
 	mem_free(l);
@@ -57,9 +58,14 @@ bool listener_same(const struct listener *l, const struct front_ops *ops, const 
 	const struct bind_conf *a = &l->conf;
 
 	return l->ops == ops && addr_same(&a->addr, &b->addr) && a->reuse_port == b->reuse_port &&
-	       a->enable_proxy == b->enable_proxy && a->fast_open == b->fast_open &&
-	       a->listen_queue == b->listen_queue && a->max_in_flight == b->max_in_flight &&
-	       a->max_connections == b->max_connections && same_text(a->interface, b->interface);
+	       same_text(a->interface, b->interface);
+}
+
+void listener_update(struct listener *l, const struct bind_conf *b)
+{
+	atomic_store_explicit(&l->max_in_flight, b->max_in_flight, memory_order_relaxed);
+	atomic_store_explicit(&l->max_connections, b->max_connections, memory_order_relaxed);
+	atomic_store_explicit(&l->enable_proxy, b->enable_proxy, memory_order_relaxed);
 }
 
 int front_start(struct lane *lane, struct listener *l, int fd)

@@ -51,14 +51,14 @@ static enum reason admit(struct front *f, const struct addr *peer, struct who **
 {
 	const struct conf *conf = core_conf(&f->lane->core);
 	struct listener *l = f->listener;
-	bool proxy = l->conf.enable_proxy && netset_size(conf->proxy_acl) && netset_match(conf->proxy_acl, peer);
+	bool proxy = l->enable_proxy && netset_size(conf->proxy_acl) && netset_match(conf->proxy_acl, peer);
 	struct conn *oldest;
 	enum reason why;
 
 	if (!proxy && !netset_match(conf->acl, peer))
 		return REASON_CONN_ACL;
 	why = clients_enter(f->lane->clients, &conf->set, peer, loop_ms(&f->lane->loop), who_r);
-	if (why != REASON_NONE || l->conf.max_connections == 0 || l->conns < l->conf.max_connections)
+	if (why != REASON_NONE || l->max_connections == 0 || l->conns < l->max_connections)
 		return why;
 	oldest = oldest_idle(f->lane, l); /* only for one that may stay */
 	if (!oldest) {

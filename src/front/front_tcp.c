@@ -106,7 +106,7 @@ void conn_free(struct conn *c, enum reason why)
 static bool overloaded(const struct conn *c)
 {
 	const struct listener *l = c->front->listener;
-	uint64_t max = l->conf.max_connections;
+	uint64_t max = l->max_connections;
 
 	return max && (uint64_t)l->conns * 100 > max * settings(c)->tcp_overload_percent;
 }
@@ -152,7 +152,7 @@ static void look_soon(struct conn *c, uint64_t at_ms)
 /* ---- queries ---- */
 static unsigned in_flight_max(const struct conn *c)
 {
-	unsigned n = c->front->listener->conf.max_in_flight;
+	unsigned n = c->front->listener->max_in_flight;
 
 	return n ? n : IN_FLIGHT;
 }
@@ -460,7 +460,7 @@ struct conn *conn_new(struct front *f, int fd, const struct addr *peer, struct w
 	c->local = f->local;
 	if (f->any)
 		sock_local(fd, &c->local);
-	c->proxied = !(l->conf.enable_proxy && netset_size(conf->proxy_acl) && netset_match(conf->proxy_acl, peer));
+	c->proxied = !(l->enable_proxy && netset_size(conf->proxy_acl) && netset_match(conf->proxy_acl, peer));
 	c->born_ms = c->last_ms = loop_ms(&f->lane->loop);
 	c->timer.fire = look_at_clock;
 	io_init(&c->io, &f->lane->loop, fd, conn_ready);

@@ -83,8 +83,14 @@ static void one(struct front *f, struct dgram *d)
 	struct client *c = query_client(core);
 
 	f->queries++;
-	if (d->from.port == 0 || d->from.family == 0)
+	if (d->from.port == 0 || d->from.family == 0) {
+		stat_reason(&f->lane->counters, REASON_QUERY_NO_RETURN);
 		return;
+	}
+	if (atomic_load_explicit(&f->listener->muted, memory_order_relaxed)) {
+		stat_reason(&f->lane->counters, REASON_MUTED);
+		return;
+	}
 	if (unlikely(d->truncated)) {
 		stat_reason(&f->lane->counters, REASON_QUERY_TOO_LARGE);
 		return;
@@ -101,7 +107,7 @@ static void one(struct front *f, struct dgram *d)
 	c->ifindex = d->ifindex;
 	c->proto = PROTO_UDP;
 	c->stream = c->inner = false;
-	if (netset_size(proxies) && f->listener->conf.enable_proxy && netset_match(proxies, &d->from) &&
+	if (netset_size(proxies) && f->listener->enable_proxy && netset_match(proxies, &d->from) &&
 		unwrap(f, c, d) < 0) {
 		stat_reason(&f->lane->counters, REASON_PROXY_HEADER);
 		return;
@@ -124,8 +130,7 @@ static void udp_ready(struct io *io, short what)
 			struct dgram d;
 
 			dgram_get(lane->in, (unsigned)i, &d);
-			if (!atomic_load_explicit(&f->listener->muted, memory_order_relaxed))
-				one(f, &d);
+			one(f, &d);
 		}
 		dgram_flush(lane->out);
 		if ((unsigned)n < dgram_batch(lane->in))

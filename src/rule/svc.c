@@ -222,7 +222,7 @@ static bool add_option(struct draft *d, const struct arg_pair *pair, const char 
 		finish(d, (unsigned)number);
 		return true;
 	}
-	log_warn(SETUP, "newSVCRecordParameters: unknown option '%s' ignored", pair->key);
+	log_warn(SETUP, "SVC: unknown option '%s' ignored", pair->key);
 	return true;
 }
 

@@ -1,4 +1,4 @@
-/* test_ring.c: slots, long names, the end of the ring, readers beside the writer. */
+/* test_ring_with_top.c: slots, long names, the end of the ring, readers beside the writer. */
 #include "fixture.h"
 #include "mem.h"
 #include <pthread.h>
@@ -7,7 +7,7 @@
 #include <stdarg.h>
 #include <cmocka.h>
 
-int test_ring(void);
+int test_ring_with_top(void);
 
 struct seen {
 	struct ring_entry last;
@@ -199,7 +199,7 @@ static void readers_beside_the_writer(void **state UNUSED)
 	ring_free(&ring);
 }
 
-int test_ring(void)
+int test_ring_with_top(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_entry_comes_back),

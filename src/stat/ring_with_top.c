@@ -1,4 +1,4 @@
-/* ring.c: the last queries or responses of one worker, in slots of 96 bytes.
+/* ring_with_top.c: the last queries or responses of one worker, in slots of 96 bytes.
  *
  * A name that does not fit its slot goes on in the slots that follow, round the end where need be.  The
  * writer never waits: while a reader copies, entries are left out and counted. */
@@ -6,6 +6,7 @@
 #include "mem.h"
 #include <sched.h>
 
+const bool ring_kept = true;
 HOT_KEPT(ring_claim);
 HOT_KEPT(ring_put);
 
