@@ -5,7 +5,7 @@
 #include "../unit/daemon/daemon_help.h"
 #include "bind.h"
 
-static uint16_t back_port;
+static uint16_t back_port, front_port;
 static int back_udp, back_tcp;
 
 /* The file: two backends, one of them checked; a cache; a rule in Lua. */
@@ -17,12 +17,12 @@ static struct conf *load(const char *path, const char *text, const struct host *
 	(void)text;
 	snprintf(config, sizeof(config),
 		"setWorkerLayout('collapsed') setRingBuffersSize(100) setMaxTCPConnectionsPerClient(5)\n"
-		"setLocal('127.0.0.1:0')\n"
+		"setLocal('127.0.0.1:%u')\n"
 		"newServer{address='127.0.0.1:%u', name='a', healthCheckMode='up', sockets=2, udpTimeout=1, tcpRecvTimeout=1}\n"
 		"newServer{address='127.0.0.1:%u', name='b', pool='p', checkTimeout=500}\n"
 		"getPool(''):setCache(newPacketCache(100))\n"
 		"addAction('lua.example', LuaAction(function(dq) return DNSAction.Refused end))\n",
-		back_port, back_port);
+		front_port, back_port, back_port);
 	return bind_load("fail.conf", config, host, error_r);
 }
 
@@ -188,6 +188,7 @@ static void drought(void **state)
 static int setup(void **state)
 {
 	struct sockaddr_in a;
+	int fd;
 
 	back_udp = other_udp();
 	back_port = port_of(back_udp);
@@ -195,6 +196,9 @@ static int setup(void **state)
 	a = loopback(back_port);
 	if (bind(back_tcp, (struct sockaddr *)&a, sizeof(a)) < 0 || listen(back_tcp, 64) < 0)
 		return -1;
+	fd = other_udp(); /* a port that is free now */
+	front_port = port_of(fd);
+	close(fd);
 	real = bind_language;
 	real.load = load;
 	return quiet(state);
