@@ -56,7 +56,6 @@ int loop_init(struct loop *l)
 		return -ENOMEM;
 	event_config_set_flag(cfg, EVENT_BASE_FLAG_NOLOCK);
 	event_config_set_flag(cfg, EVENT_BASE_FLAG_NO_CACHE_TIME);
-	event_config_set_flag(cfg, EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST);
 	l->base = event_base_new_with_config(cfg);
 	event_config_free(cfg);
 	if (!l->base)
