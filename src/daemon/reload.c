@@ -232,8 +232,9 @@ static void host_tcp(void *ctx, struct text *out)
 	struct daemon *d = ctx;
 
 	for (unsigned i = 0; i < d->nworkers; i++)
-		text_addf(out, "worker %u: %u clients connected, %u queries waiting\n", i, d->workers[i].lane.conns,
-			d->workers[i].lane.core.parked);
+		text_addf(out, "worker %u: %u clients connected, %u queries waiting\n", i,
+			__atomic_load_n(&d->workers[i].lane.conns, __ATOMIC_RELAXED),
+			__atomic_load_n(&d->workers[i].lane.core.parked, __ATOMIC_RELAXED));
 }
 
 static void host_shutdown(void *ctx)

@@ -23,7 +23,7 @@ static void idle_del(struct conn *c)
 
 	*(c->idle_prev ? &c->idle_prev->idle_next : &l->idle_first) = c->idle_next;
 	*(c->idle_next ? &c->idle_next->idle_prev : &l->idle_last) = c->idle_prev;
-	l->conns--;
+	__atomic_store_n(&l->conns, l->conns - 1, __ATOMIC_RELAXED); /* others may read it */
 }
 
 static void idle_add(struct conn *c)
@@ -34,7 +34,7 @@ static void idle_add(struct conn *c)
 	c->idle_next = NULL;
 	*(l->idle_last ? &l->idle_last->idle_next : &l->idle_first) = c;
 	l->idle_last = c;
-	l->conns++;
+	__atomic_store_n(&l->conns, l->conns + 1, __ATOMIC_RELAXED);
 }
 
 static void touch(struct conn *c)

@@ -63,7 +63,7 @@ static void all_add(struct query *q)
 	if (core->all)
 		core->all->all_prev = q;
 	core->all = q;
-	core->parked++;
+	__atomic_store_n(&core->parked, core->parked + 1, __ATOMIC_RELAXED); /* others may read it */
 	core->parked_bytes += q->block_size;
 	q->hold->queries++;
 }
@@ -86,7 +86,7 @@ static void all_del(struct query *q)
 		q->all_prev->all_next = q->all_next;
 	else
 		core->all = q->all_next;
-	core->parked--;
+	__atomic_store_n(&core->parked, core->parked - 1, __ATOMIC_RELAXED);
 	core->parked_bytes -= q->block_size;
 	must(q->hold->queries > 0);
 	q->hold->queries--;
