@@ -33,7 +33,8 @@ struct layout;
 const struct layout *layout_find(const char *name) NONNULL; /* NULL when there is none of that name */
 const struct layout *layout_default(void);                  /* by CPUs and memory */
 const char *layout_name(const struct layout *) NONNULL;
-unsigned layout_workers(const struct layout *, unsigned asked, size_t servers) NONNULL;
+/* layout_workers: |asked| 0: as many as CPUs, but at most |most| (0: no limit). */
+unsigned layout_workers(const struct layout *, unsigned asked, unsigned most, size_t servers) NONNULL;
 bool layout_has(const struct layout *, enum role, unsigned worker) NONNULL;
 /* layout_home: the worker that talks to server number |index| over UDP, or over a stream, for |worker|. */
 unsigned layout_home(const struct layout *, unsigned worker, unsigned workers, uint32_t index, bool stream) NONNULL;

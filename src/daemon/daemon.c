@@ -53,7 +53,7 @@ static int make_rings(struct worker *w, const struct settings *set, unsigned wor
 
 static int make_workers(struct daemon *d, const struct conf *c, const char **error_r)
 {
-	unsigned n = layout_workers(d->layout, c->set.workers, c->nservers), waiting = parked_max(n);
+	unsigned n = layout_workers(d->layout, c->set.workers, c->set.tcp_threads, c->nservers), waiting = parked_max(n);
 	unsigned batch = layout_small(d->layout) ? BATCH_SMALL : BATCH;
 
 	if (c->set.udp_batch > 1)

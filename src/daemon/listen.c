@@ -33,17 +33,33 @@ static unsigned workers_of(const struct daemon *d, enum role role)
 	return n;
 }
 
+/* taken: is somebody else there already?  SO_REUSEPORT would let another program of the same user share our queries. */
+static int taken(struct listener *l, const char **why)
+{
+	int fd;
+
+	if (!l->share_port || l->conf.reuse_port)
+		return 0;
+	l->share_port = false;
+	fd = l->ops->open(l, why);
+	l->share_port = true;
+	if (fd >= 0)
+		close(fd);
+	return fd < 0 ? fd : 0;
+}
+
 /* open_fds opens one socket for each worker that has the role. */
 static int open_fds(struct daemon *d, struct listener *l, int *fds, const char **error_r)
 {
-	for (unsigned i = 0; i < d->nworkers; i++) {
-		const char *why = "";
-		char text[ADDR_TEXT];
+	const char *why = "";
+	char text[ADDR_TEXT];
+	int busy = taken(l, &why);
 
+	for (unsigned i = 0; i < d->nworkers; i++) {
 		fds[i] = -1;
 		if (!layout_has(d->layout, role_of(l->ops), i))
 			continue;
-		fds[i] = l->ops->open(l, &why);
+		fds[i] = busy < 0 ? busy : l->ops->open(l, &why);
 		if (fds[i] >= 0)
 			continue;
 		error_set(error_r, "cannot listen on %s (%s): %s", addr_print(&l->conf.addr, true, text),

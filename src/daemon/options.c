@@ -196,11 +196,16 @@ static int apply_backends(const struct options *o, struct conf *c, const char **
 	for (unsigned i = 0; i < o->backends; i++) {
 		struct server_conf sc;
 		struct server *s;
+		struct addr literal;
 
 		struct arg_pair address = {"address",
 			{.kind = ARG_STR, .s = {o->backend[i], strlen(o->backend[i])}}};
 		struct arg given = {.kind = ARG_TABLE, .t = {.pair = &address, .pairs = 1}};
 
+		if (addr_parse(&literal, o->backend[i], 53) < 0 && !strpbrk(o->backend[i], ".:") &&
+			strcmp(o->backend[i], "localhost") != 0) /* a word, more likely an option without its dashes */
+			return error_set(error_r, "expected a backend such as 192.0.2.1:53 or dns.example:53, got '%s'",
+				o->backend[i]);
 		memset(&sc, 0, sizeof(sc));
 		if (field_defaults(server_fields, server_field_count, &sc) < 0)
 			return error_set(error_r, "out of memory");

@@ -54,7 +54,7 @@ bool layout_small(const struct layout *l)
 	return l->small;
 }
 
-unsigned layout_workers(const struct layout *l, unsigned asked, size_t servers)
+unsigned layout_workers(const struct layout *l, unsigned asked, unsigned most, size_t servers)
 {
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 
@@ -62,8 +62,10 @@ unsigned layout_workers(const struct layout *l, unsigned asked, size_t servers)
 		return SPLIT_BACKS + (unsigned)(servers > SPLIT_BACKS_MAX ? SPLIT_BACKS_MAX : servers ? servers : 1);
 	if (!l->spread)
 		return 1;
-	if (asked == 0)
+	if (asked == 0) {
 		asked = cpus > 0 ? (unsigned)cpus : 1;
+		asked = most && asked > most ? most : asked;
+	}
 	return asked > WORKERS_MAX ? WORKERS_MAX : asked;
 }
 

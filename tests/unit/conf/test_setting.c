@@ -28,7 +28,7 @@ static void defaults(void **state)
 {
 	(void)state;
 	assert_int_equal(set.tcp_recv_timeout_s, 2);
-	assert_int_equal(set.tcp_threads, 10);
+	assert_int_equal(set.tcp_threads, 0);
 	assert_int_equal(set.udp_outstanding, 65535);
 	assert_int_equal(set.payload_self, 1232);
 	assert_int_equal(set.ecs_bits4, 24);

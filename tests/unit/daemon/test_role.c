@@ -58,9 +58,11 @@ static void workers(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < LEN(rows); i++)
-		if (layout_workers(layout(rows[i].name), rows[i].asked, rows[i].servers) != rows[i].want)
+		if (layout_workers(layout(rows[i].name), rows[i].asked, 0, rows[i].servers) != rows[i].want)
 			fail_msg("row %zu: %u workers", i,
-				layout_workers(layout(rows[i].name), rows[i].asked, rows[i].servers));
+				layout_workers(layout(rows[i].name), rows[i].asked, 0, rows[i].servers));
+	assert_int_equal(layout_workers(layout("sharded"), 0, 1, 1), 1);
+	assert_int_equal(layout_workers(layout("sharded"), 3, 1, 1), 3);
 }
 
 static void roles(void **state)
