@@ -23,6 +23,7 @@ struct lane {
 	struct mailbox mailbox;
 	struct dgram_in *in;
 	struct dgram_out *out;
+	uint64_t refused;        /* of dgram_errors(out): counted already */
 	uint8_t *scratch;        /* LANE_SCRATCH bytes: what a stream socket just gave */
 	struct front *fronts;    /* open on this worker */
 	struct conn *dirty;      /* connections with something to write at the end of the turn */

@@ -65,7 +65,7 @@ struct stat_system {
 	double v[COUNTER_COUNT];
 };
 void stat_system_read(struct stat_system *, uint64_t started_ms, uint64_t now_ms) NONNULL;
-/* stat_dump prints all counters as dumpStats() does, in two columns. */
+/* stat_dump prints all counters as dumpStats() does, in two columns; then each drop reason that was met. */
 void stat_dump(struct text *, const struct counters *const *of, size_t n, const struct stat_system *) NONNULL;
 
 /* ---- rings ----

@@ -22,6 +22,8 @@ void lane_flush(struct lane *lane)
 		conn_flush_all(lane);
 	}
 	dgram_flush(lane->out);
+	for (; lane->refused < dgram_errors(lane->out); lane->refused++)
+		stat_reason(&lane->counters, REASON_SEND_REFUSED);
 	front_tell_all(lane);
 }
 

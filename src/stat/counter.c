@@ -176,6 +176,24 @@ double stat_value(const struct counters *const *of, size_t n, enum counter id)
 	return (double)sum;
 }
 
+/* reasons_dump says why queries were dropped and connections closed: a line for each reason that was met. */
+static void reasons_dump(struct text *out, const struct counters *const *of, size_t n)
+{
+	for (unsigned r = REASON_NONE + 1; r < REASON_COUNT; r++) {
+		uint64_t sum = 0;
+
+		for (size_t i = 0; i < n; i++)
+			sum += __atomic_load_n(&of[i]->reason[r], __ATOMIC_RELAXED);
+#ifdef NO_VERBOSE /* the sentences cost the mini build 2 kB: the row of tbl/reason.def by its number */
+		if (sum)
+			text_addf(out, "reason: %u %llu\n", r, (unsigned long long)sum);
+#else
+		if (sum)
+			text_addf(out, "reason: %-56s %llu\n", reason_text((enum reason)r), (unsigned long long)sum);
+#endif
+	}
+}
+
 void stat_dump(struct text *out, const struct counters *const *of, size_t n,
 	const struct stat_system *system)
 {
@@ -189,4 +207,5 @@ void stat_dump(struct text *out, const struct counters *const *of, size_t n,
 		}
 		text_add(out, "\n");
 	}
+	reasons_dump(out, of, n);
 }
