@@ -1,5 +1,9 @@
 -- What tools/quickstart runs: a cache in front of this machine's own resolvers, on 127.0.0.1 only.
-setLocal("127.0.0.1:" .. (os.getenv("SHREWD_PORT") or "5300"))
+local port = tonumber(os.getenv("SHREWD_PORT") or "5300")
+setLocal("127.0.0.1:" .. port)
+-- "self-signed" is the certificate of --self-signed NAME; a real one is a pair of PEM files.
+addTLSLocal("127.0.0.1:" .. port + 1, "self-signed", "self-signed")
+addDOHLocal("127.0.0.1:" .. port + 2, "self-signed", "self-signed", "/dns-query")
 setACL({"127.0.0.0/8"})
 
 -- Names below demo.shrewd. are answered here: this works without a network.

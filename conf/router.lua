@@ -1,4 +1,4 @@
--- A home router: little memory, a few dozen clients, plain DNS in and out.
+-- A home router: little memory, a few dozen clients, plain DNS in and out; conf/cpe.lua is the same with DoT and DoH.
 -- The first block keeps tables small; shrewd also takes the lines that tune dnsdist's threads, and needs few of them.
 setMaxUDPOutstanding(50)
 setMaxTCPClientThreads(1)
@@ -18,6 +18,10 @@ setMaxTCPConnectionsPerClient(20)
 -- The provider's resolvers.  "lazy" probes a server only when real queries begin to fail.
 newServer({address="9.9.9.9", name="first", healthCheckMode="lazy", order=1})
 newServer({address="149.112.112.112", name="second", healthCheckMode="lazy", order=2})
+-- The same over TLS or HTTPS, so that nobody on the way reads along (conf/cpe.lua has more):
+-- newServer({address="9.9.9.9", tls="openssl", subjectName="dns.quad9.net", healthCheckMode="lazy", order=1})
+-- newServer({address="149.112.112.112", tls="openssl", dohPath="/dns-query", subjectName="dns.quad9.net",
+--   healthCheckMode="lazy", order=2})
 setServerPolicy(firstAvailable)
 setServFailWhenNoServer(true)
 

@@ -87,6 +87,8 @@ struct field { /* small: there are many */
 	DOC_MEMBER unit;   /* "ms", "s", "bytes", "" */
 	DOC_MEMBER doc;    /* one sentence */
 };
+int field_list_add(struct field_list *, const char *) WUNUSED NONNULL; /* a copy; 0 or -ENOMEM */
+void field_list_free(struct field_list *) NONNULL;
 const struct field *field_find(const struct field *, size_t n, const char *name) NONNULL;
 /* field_set checks and stores one value.  0, or -EINVAL / -ENOMEM with a sentence at |*error_r| such as
  * "weight: expected a whole number from 1 to 65535, got 'many'". */

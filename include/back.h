@@ -11,7 +11,9 @@ struct back *back_get(struct core *, struct server *, bool stream) NONNULL;
  * is posted there and its reply posted back; nobody touches another worker's memory. */
 struct back *back_get_home(struct core *, struct server *, bool stream) NONNULL;
 struct back *back_udp_new(struct lane *, struct server *) WUNUSED NONNULL;
-struct back *back_tcp_new(struct lane *, struct server *) WUNUSED NONNULL;
+/* back_stream_new: queries to |server| over TCP, DoT or DoH; |ops| makes the connections, NULL: as the server says. */
+struct up_ops;
+struct back *back_stream_new(struct lane *, struct server *, const struct up_ops *ops) WUNUSED;
 /* back_close: on its worker: queries in flight are lost, sockets closed, the reference to the server dropped. */
 void back_close(struct lane *, struct back **) NONNULL;
 void back_close_server(struct lane *, const struct server *) NONNULL; /* both ways of it */
@@ -20,6 +22,10 @@ void back_reconnect(struct lane *, struct server *) NONNULL; /* new sockets at t
 void back_sweep(struct lane *, const struct conf *) NONNULL;
 void back_flush_all(struct lane *) NONNULL; /* writes what stream backs have queued */
 void back_show_tcp(const struct lane *, struct text *) NONNULL;
+size_t back_sessions(const struct lane *) NONNULL; /* TLS sessions kept to resume with (getOutgoingTLSSessionCacheSize) */
+/* back_network_changed: links or addresses changed; |have|: the addresses this machine has now.  Connections from an
+ * address that went are closed and their queries sent again on new ones at once; the others have to prove themselves. */
+void back_network_changed(struct lane *, const struct addr *have, size_t n);
 
 /* ---- probe.c: health checks; worker 0 ---- */
 struct probes;
@@ -34,6 +40,7 @@ struct probes *probes_new(struct lane *, const struct probe_hooks *) WUNUSED NON
 void probes_free(struct probes **) NONNULL;
 /* probes_set: these servers are checked from now on (references are taken). 0 or -ENOMEM. */
 int probes_set(struct probes *, struct server *const *, size_t n, bool verbose) WUNUSED;
+void probes_hurry(struct probes *) NONNULL; /* those that are down are checked at once: the network changed */
 bool probes_settled(const struct probes *) NONNULL; /* every backend that is checked has had its first check */
 
 /* sock_opts of a backend: its source address, interface, DSCP. */

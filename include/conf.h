@@ -28,6 +28,23 @@ extern const struct field setting_fields[];
 extern const size_t setting_field_count;
 bool setting_only_at_start(size_t index); /* refused while running */
 
+/* Encrypted listeners.  certs[i] goes with keys[i]; an empty key: certs[i] is PKCS#12, opened with passwords[i]. */
+struct bind_tls {
+	struct field_list certs, keys, passwords, ocsp;
+	char *ciphers, *ciphers13, *min_version, *ticket_file, *key_log;
+	struct field_list curves;
+	uint32_t ticket_rotation_s, ticket_keys, stored_sessions, session_timeout_s;
+	bool tickets, prefer_server, release_buffers, renegotiation, ktls, proxy_outside, ignore_errors, pad;
+};
+struct doh_map; /* what getDOHFrontend():setResponsesMap() was given: response_map.c */
+struct bind_doh {
+	struct field_list paths, header_names, header_values; /* custom response headers */
+	char *server;            /* Server header, "" none */
+	uint32_t idle_s;
+	bool cache_control, keep_fields, trust_forwarded, early_acl, exact, http1;
+	struct doh_map *map;     /* a reference; NULL none */
+};
+
 /* One listening address; a Do53 entry means UDP and TCP. */
 struct bind_conf {
 	uint8_t proto; /* PROTO_UDP for Do53 */
@@ -37,10 +54,32 @@ struct bind_conf {
 	uint32_t fast_open, listen_queue, max_in_flight, max_connections;
 	char *interface;
 	struct field_list more; /* additionalAddresses */
+	struct bind_tls tls;    /* options: tls_bind_fields[] */
+	struct bind_doh doh;    /* options: doh_bind_fields[] */
 };
-extern const struct field bind_fields[];
-extern const size_t bind_field_count;
+extern const struct field bind_fields[], tls_bind_fields[], doh_bind_fields[]; /* of struct bind_conf */
+extern const size_t bind_field_count, tls_bind_field_count, doh_bind_field_count;
 void bind_conf_free(struct bind_conf *) NONNULL;
+int bind_conf_defaults(struct bind_conf *) WUNUSED NONNULL; /* |*b| need not be set; 0, or -ENOMEM with nothing held */
+/* bind_conf_copy: strings and lists duplicated, the map by reference; 0, or -ENOMEM with nothing held. */
+int bind_conf_copy(struct bind_conf *to, const struct bind_conf *from) WUNUSED NONNULL;
+
+/* bind_conf_check: does what options say of each other make sense?  conf_freeze() asks it, too.  0 or -EINVAL. */
+int bind_conf_check(const struct bind_conf *, const char **error_r) WUNUSED NONNULL;
+
+/* response_map.c: static answers of a DoH frontend: the first entry whose expression matches the path. */
+struct doh_entry {
+	char *regex;
+	unsigned status;
+	char *content;           /* body, or the target of a redirect (3xx) */
+	struct field_list names, values; /* more headers */
+};
+struct doh_map *doh_map_new(void) WUNUSED;
+struct doh_map *doh_map_ref(struct doh_map *) NONNULL;
+void doh_map_free(struct doh_map **) NONNULL;
+int doh_map_add(struct doh_map *, const struct doh_entry *, const char **error_r) WUNUSED; /* copies; before it is shared */
+const struct doh_entry *doh_map_nth(const struct doh_map *, size_t i) NONNULL; /* NULL: there are no more */
+const struct doh_entry *doh_map_find(const struct doh_map *, const char *path) NONNULL; /* any thread */
 
 struct conf {
 	_Atomic uint32_t refs;

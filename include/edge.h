@@ -5,6 +5,7 @@
 #define SHREWD_EDGE_H
 
 #include "addr.h"
+#include "envelope.h"
 #include "server.h"
 #include "stat.h"
 
@@ -27,6 +28,8 @@ struct client {
 	const struct client_ops *ops;
 	void *front;             /* the edge's own: listening socket */
 	void *conn;              /* the edge's own: connection, or NULL */
+	void *stream_user;       /* the edge's own: one of several requests of |conn| */
+	const struct envelope *envelope; /* NULL: nothing but the message; the edge keeps it until the query ends or is orphaned */
 	struct client *next, *prev; /* the edge's own list of waiting clients of |conn| */
 	struct addr remote, local;
 	struct addr peer;        /* with |inner|: where the PROXY is, and answers go */
@@ -34,6 +37,7 @@ struct client {
 	uint8_t proto;           /* enum proto */
 	bool stream;             /* answers may be as long as DNS_MAX */
 	bool inner;              /* |remote| was told by a PROXY header of the trusted |peer| */
+	bool pad;                /* the edge's own: its answer is to be padded (RFC 8467) */
 };
 
 /* The way out: carries queries to one server.  Replies come up by query_reply() and query_lost(). */

@@ -8,6 +8,26 @@
 #include "stat.h"
 #include "text.h"
 
+enum show_what { SHOW_FRONTENDS, SHOW_CODES, SHOW_TLS_ERRORS };
+enum frontend_verb { FRONTEND_RELOAD, FRONTEND_CERTS, FRONTEND_TICKET_KEY, FRONTEND_TICKET_FILE, FRONTEND_ROTATE,
+	FRONTEND_MAP };
+struct frontend_edit {
+	enum frontend_verb verb;
+	const struct bind_tls *certs; /* FRONTEND_CERTS: its first lists */
+	const uint8_t *key;           /* FRONTEND_TICKET_KEY */
+	size_t key_len;
+	const char *path;             /* FRONTEND_TICKET_FILE */
+	struct doh_map *map;          /* FRONTEND_MAP: a reference is taken */
+};
+
+/* A listener as getBind() shows it: an address and a protocol, in the order of showBinds(). */
+struct bind_info {
+	struct addr addr;
+	const char *type; /* static; as showBinds() prints it */
+	uint8_t proto;
+	bool tls, muted;
+};
+
 /* What running code can ask of the daemon.  All may be called with the Lua lock held, on any worker. */
 struct host {
 	void *ctx;
@@ -24,6 +44,17 @@ struct host {
 	void (*show_binds)(void *ctx, struct text *);
 	void (*show_tcp)(void *ctx, struct text *);
 	void (*shutdown)(void *ctx);
+	/* encrypted frontends, numbered by protocol (PROTO_DOT, PROTO_DOH) in order of definition, while running */
+	unsigned (*frontends)(void *ctx, uint8_t proto);
+	void (*show_frontends)(void *ctx, uint8_t proto, enum show_what, struct text *);
+	/* frontend_edit: |index| -1: all of them.  0, -ENOENT: no such frontend, -EINVAL with |*error_r| */
+	int (*frontend_edit)(void *ctx, uint8_t proto, int index, const struct frontend_edit *, const char **error_r);
+	void (*ticket_key_hook)(void *ctx, void (*fn)(void *fn_ctx, const uint8_t *key, size_t len), void *fn_ctx);
+	/* bind: listener number |index|; |mute| not NULL: mutes it, or no longer.  0 or -ENOENT */
+	int (*bind)(void *ctx, unsigned index, const bool *mute, struct bind_info *info_r);
+	size_t (*tls_sessions)(void *ctx); /* kept to resume with, of all backends; about */
+	/* resolve: getAddressInfo(): |done| is called once, on worker 0; 0 or -E… (then it is not) */
+	int (*resolve)(void *ctx, const char *name, void (*done)(void *done_ctx, const struct addr *, unsigned n), void *done_ctx);
 };
 
 /* What the daemon asks of the language; documented in bind.h. */

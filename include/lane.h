@@ -33,6 +33,7 @@ struct lane {
 	int fd_max;              /* client connections leave the descriptors from here on to backends; 0: no such rule */
 	struct back_slot *backs;
 	size_t nbacks;
+	uint64_t backs_swept_ms; /* when unused transports were last looked for */
 	struct up *dirty_up;     /* connections to backends with something to write */
 	/* home: the lane that talks to |server| for this one (layouts that place backends on workers of their own) */
 	struct lane *(*home)(struct lane *, const struct server *, bool stream);

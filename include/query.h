@@ -31,11 +31,13 @@ struct query {
 	bool miss_done;   /* cache looked at and missed */
 	bool xfr;         /* AXFR or IXFR over a stream */
 	bool tc_retried;
-	bool relay;       /* another worker's query: only carried, see query_relay() */
+	bool relay;       /* another worker's query, or a hedge: only carried, see query_relay() */
+	bool hedged;      /* a second backend was asked */
 	bool self;        /* |msg| is an answer of our own, not a backend's or the cache's */
 	bool zero_scope;  /* the cache may be keyed without the client subnet */
 	bool scope_zero;  /* and the reply said so */
 	uint8_t tries;    /* times it was sent */
+	uint8_t back_tries; /* the back's own: connections that died under it */
 	uint8_t soas;     /* zone transfer: SOA records of its serial seen */
 	uint8_t soas_need; /* how many of them end it */
 	uint16_t back_id; /* id towards the backend, while waiting */
@@ -52,6 +54,9 @@ struct query {
 	struct client client;
 	struct cache_key key;         /* with |has_key| */
 	uint64_t sent_us;
+	uint64_t end_ms;              /* of this attempt */
+	uint64_t deadline_ms;         /* of the query: over streams it does not move; 0 not set */
+	struct query *hedge;          /* the relay that asks a second backend */
 	struct back *back;            /* while waiting */
 	void *back_slot;              /* the back's own: socket or connection it went out on */
 	struct query *back_next, *back_prev, *back_chain; /* the back's own lists */
@@ -81,6 +86,8 @@ struct core {
 	uint64_t parked_bytes;
 	uint32_t turn;           /* roundrobin */
 	uint32_t sample;         /* ring sampling */
+	uint32_t hedge_credit;   /* a hedge costs 100, each query that is forwarded brings its share */
+	uint32_t resort;         /* whose turn it is when no backend is up */
 	uint32_t perturbation;   /* of this process, when the configuration has none */
 	bool busy;               /* a query runs in |scratch| */
 	struct addr acl_client;  /* the client that the ACL let in last: most come again */
@@ -111,8 +118,10 @@ static inline struct client *query_client(struct core *c)
 /* query_start runs one message of a client until it is answered, dropped or waits.  |msg| is copied. */
 void query_start(struct core *, struct client *, const uint8_t *msg, size_t len) NONNULL;
 /* query_relay carries the query |msg| of another worker to |server|: no rules, no cache, no counting; the reply goes
- * to |client| as it came.  Calls drop at once when it cannot be sent. */
-void query_relay(struct core *, struct client *, struct server *, bool stream, const uint8_t *msg, size_t len) NONNULL;
+ * to |client| as it came.  Calls drop at once when it cannot be sent, and returns NULL. */
+struct query *query_relay(struct core *, struct client *, struct server *, bool stream, const uint8_t *msg, size_t len) NONNULL;
+/* query_forget ends a relay whose reply nobody wants any more; its client is not told. */
+void query_forget(struct query *relay) NONNULL;
 /* query_matches: is |msg| the reply that |q| waits for?  Counts under its reason and remembers nothing if not. */
 bool query_matches(struct query *, const uint8_t *msg, size_t len) NONNULL;
 /* query_reply: the reply came (query_matches() said so, and the back has forgotten |q|). */

@@ -1,14 +1,14 @@
 /* rule.h: rules: selectors that match a query, actions that act on it, chains that hold both.
  *
- * A struct dq is all that a selector may read and an action may change: the message under work and what is known
- * of it.  On query chains the message is the query (an action may turn it into the answer); on response chains it
- * is the answer.  Selectors and actions are immutable after make(), shared between configurations by reference,
+ * A struct dq is all that a selector may read and an action may change.  On query chains the message is the query (an
+ * action may turn it into the answer); on response chains it is the answer.  Selectors and actions are immutable after make(), shared between configurations by reference,
  * and run on any worker at once: state of theirs (rates, counters) has its own lock or is atomic. */
 #ifndef SHREWD_RULE_H
 #define SHREWD_RULE_H
 
 #include "arg.h"
 #include "dns.h"
+#include "envelope.h"
 #include "hash.h"
 #include "server.h"
 #include "stat.h"
@@ -37,8 +37,7 @@ struct dq {
 	/* the message under work; |cap| bytes may be used */
 	uint8_t *msg;
 	size_t len, cap;
-	/* asked: does not change, but that a rule may rename the query (dq:changeName): then |question| and |ask_name|
-	 * point at the new ones, kept among the tags */
+	/* asked: does not change, but dq:changeName() points |question| and |ask_name| at new ones, kept among the tags */
 	struct question *question;
 	uint8_t *ask_name;        /* the question's wire name in the case the client used */
 	const struct addr *remote, *local;
@@ -65,7 +64,8 @@ struct dq {
 	uint8_t ext_rcode; /* rcode >> 4 of an answer of our own: goes to its OPT, if it gets one */
 	uint8_t restarts;
 	uint8_t edes;
-	void *ext; /* what features hang on the query (HTTP request, PROXY values); NULL */
+	const struct envelope *envelope; /* what came with it (SNI, HTTP request); NULL */
+	struct http_says *http;          /* an HTTP answer instead of a DNS one; see dq_set_http() */
 	/* from here on each has a mark above that says whether it is set: not cleared for every query */
 	struct edns edns;         /* with |edns_known| */
 	struct edns ask_edns;     /* of the query as it came; |present| is always right */
@@ -85,7 +85,8 @@ const struct tag *dq_tag(const struct dq *, const char *key) NONNULL;
 void dq_unset_tag(struct dq *, const char *key) NONNULL;
 /* dq_add_ede: |clear| removes the others first.  0, -ENOMEM, or -ENOBUFS when there are DQ_EDE_MAX. */
 int dq_add_ede(struct dq *, unsigned code, const char *text, bool clear) WUNUSED NONNULL;
-void dq_free_marks(struct dq *) NONNULL; /* tags, EDE texts */
+int dq_set_http(struct dq *, unsigned status, const char *body, size_t len, const char *type) WUNUSED; /* 0, -ENOMEM */
+void dq_free_marks(struct dq *) NONNULL; /* tags, EDE texts, HTTP answer */
 /* svc.c: what newSVCRecordParameters() makes (OBJ_SVC): one SVCB or HTTPS record.  |opts| is its table (mandatory,
  * alpn, noDefaultAlpn, port, ech, ipv4hint, ipv6hint, keyNNN) or nil.  NULL with a sentence at |*error_r|. */
 struct svc;
@@ -104,13 +105,12 @@ int dq_answer_cname(struct dq *, const struct name *, const struct answer_opts *
 int dq_answer_raw(struct dq *, const struct arg *list, unsigned type_for_any, const struct answer_opts *) WUNUSED;
 int dq_answer_svc(struct dq *, const struct svc *const *, size_t n, const struct answer_opts *) WUNUSED;
 int dq_answer_truncated(struct dq *) WUNUSED NONNULL;
-/* dq_answer_negative: NXDOMAIN (|nxd|) or NODATA with the SOA of inventory 2.7 NegativeAndSOAAction. */
 struct soa {
 	struct name zone, mname, rname;
 	uint32_t ttl, serial, refresh, retry, expire, minimum;
 	bool in_authority;
 };
-int dq_answer_negative(struct dq *, bool nxd, const struct soa *, const struct answer_opts *) WUNUSED;
+int dq_answer_negative(struct dq *, bool nxd, const struct soa *, const struct answer_opts *) WUNUSED; /* or NODATA */
 
 /* ---- selectors and actions: objects ---- */
 struct selector {
@@ -153,8 +153,8 @@ struct action_row {
 	DOC_MEMBER doc;
 	DOC_MEMBER example;
 };
-extern const struct selector_row selector_rows[]; /* word NULL at the end */
-extern const struct action_row action_rows[];     /* query actions */
+extern const struct selector_row selector_rows[], tls_selector_rows[], doh_selector_rows[]; /* word NULL at the end */
+extern const struct action_row action_rows[], doh_action_rows[]; /* query actions */
 extern const struct action_row response_action_rows[];
 /* makeRule(): netmasks if the first string is one, else suffixes. */
 struct selector *selector_from_strings(const struct arg *list, const char **error_r) WUNUSED;

@@ -30,13 +30,21 @@ struct server_conf {
 		set_cd, must_resolve, lazy_backoff;
 	enum health_mode health_mode;
 	enum lazy_mode lazy_mode;
+	/* encrypted ones; empty strings where they are not set */
+	char *tls, *doh_path, *subject_name, *subject_addr, *ca_store, *ciphers, *ciphers13, *key_log;
+	struct field_list curves, pins, bootstrap; /* pins: hexadecimal SHA-256, from a DNS stamp */
+	uint32_t keep_warm_s; /* a connection is kept this long after the last query, 0: as others */
+	bool validate, release_buffers, renegotiation, ktls, x_forwarded, advertise_tls, ignore_dates;
 	const struct lua_func *check_function, *validator; /* owned by the configuration's Lua state */
 };
 extern const struct field server_fields[];
 extern const size_t server_field_count;
+/* server_conf_check: do the keys fit each other, and this build?  0 or -EINVAL with a sentence. */
+int server_conf_check(const struct server_conf *, const char **error_r) WUNUSED NONNULL;
 
-/* The word that readers look at: no lock, one load. */
-enum { SERVER_UP = 1, SERVER_FORCED = 2 }; /* FORCED: UP says what was forced */
+/* The word that readers look at: no lock, one load.  FORCED: UP says what was forced.  SUSPECT: up, but silent right
+ * now: passed over while another is not. */
+enum { SERVER_UP = 1, SERVER_FORCED = 2, SERVER_SUSPECT = 4, SERVER_ADDRS = 8 };
 
 struct token_bucket { /* a rate limit shared by all workers; its own small lock */
 	atomic_flag lock;
@@ -47,14 +55,14 @@ void bucket_init(struct token_bucket *, double rate, double burst) NONNULL;
 bool bucket_take(struct token_bucket *, uint64_t now_ms) NONNULL; /* takes one token if there is one */
 bool bucket_peek(struct token_bucket *, uint64_t now_ms) NONNULL;
 
-enum lazy_state { LAZY_HEALTHY, LAZY_POTENTIAL, LAZY_FAILED };
 struct server {
 	uint32_t magic;
 	_Atomic uint32_t refs;
 	struct server_conf conf;
 	struct addr addr;      /* family 0 while the name is not resolved; see server_set_addr() */
 	bool is_name;          /* conf.address is a host name: read |addr| by server_addr() */
-	_Atomic uint32_t addr_busy; /* of such a server: somebody reads or writes |addr| */
+	_Atomic uint32_t addr_busy; /* of such a server: somebody reads or writes |addr|, |addrs| */
+	struct server_addrs *addrs; /* of such a server: all of them; private to server_addr.c */
 	uint8_t uuid[16];
 	char id[37];
 	uint32_t index;        /* small number, unique among live servers: workers index their backs by it */
@@ -98,6 +106,16 @@ HOT const struct addr *server_addr(const struct server *s, struct addr *buf)
 {
 	return s->is_name ? server_addr_slow(s, buf) : &s->addr;
 }
+/* server_addrs: all addresses of a host name (one of a literal), the one that worked last first; how many. */
+unsigned server_addrs(const struct server *, struct addr out[SERVER_ADDRS]) NONNULL;
+void server_set_addrs(struct server *, const struct addr *, unsigned n) NONNULL; /* as server_set_addr() */
+void server_addr_good(struct server *, const struct addr *) NONNULL; /* a connection to it was made.  Any thread */
+bool server_turn_addr(struct server *) NONNULL; /* the first goes last: it is silent; false: there is no other */
+/* server_proto: PROTO_UDP, PROTO_TCP (tcpOnly), PROTO_DOT or PROTO_DOH: how it is asked. */
+unsigned server_proto(const struct server *) NONNULL;
+static inline bool server_streams(const struct server *s) { return s->conf.tcp_only || (s->conf.tls && s->conf.tls[0]); }
+/* server_suspect: policies pass a suspect server over; its next good sign makes it a usual one.  Any thread. */
+void server_suspect(struct server *, bool) NONNULL;
 int server_set_weight(struct server *, uint32_t) WUNUSED NONNULL; /* 0, -EINVAL (weight 0) or -ENOMEM; one caller at a time */
 void server_set_qps(struct server *, double) NONNULL;
 double server_qps(const struct server *) NONNULL; /* what was set; 0: no limit */
@@ -114,38 +132,22 @@ bool server_can_accept(struct server *, bool enforce_qps, uint64_t now_ms) NONNU
 /* server_rates computes queries and drops per second since the last call; about once a second, worker 0. */
 void server_rates(struct server *, uint64_t now_ms) NONNULL;
 
-/* ---- health: the logic, on booleans and times.  Worker 0 only, but health_outcome(): any worker ---- */
-void server_set_up(struct server *) NONNULL;   /* forced */
-void server_set_down(struct server *) NONNULL; /* forced */
-/* server_set_auto: back to checks.  HEALTH_ACTIVE or HEALTH_LAZY choose; any other value keeps the automatic mode it
- * had before.  status: 1, 0, -1 keep. */
-void server_set_auto(struct server *, enum health_mode, int status) NONNULL;
-enum health_mode server_health_mode(const struct server *) NONNULL;
-const char *health_mode_name(enum health_mode);
-/* health_due: should a probe be sent now?  Marks it as under way. */
-bool health_due(struct server *, uint64_t now_ms) NONNULL;
-/* health_next_ms: when to ask again; UINT64_MAX: never, or not before health_result() was called.  In the lazy mode an
- * outcome on any worker may bring it forward: ask at least once a second. */
-uint64_t health_next_ms(const struct server *) NONNULL;
-/* health_result enters a probe's end; returns true when the server's state changed. */
-bool health_result(struct server *, bool ok, uint64_t now_ms) NONNULL;
-/* health_outcome enters a real query's end for the lazy mode. */
-void health_outcome(struct server *, bool timed_out, bool servfail, uint64_t now_ms) NONNULL;
-enum lazy_state health_lazy_state(const struct server *) NONNULL;
-/* What setHealthCheckParams() may change; begins as in |conf|.  Probes take their timeout from here. */
-struct health_params {
-	uint32_t max_check_failures, rise, check_timeout_ms, check_interval_s;
+/* ---- stamp.c: DNS stamps (sdns://…, dnscrypt.info/stamps-specifications) ---- */
+enum stamp_kind { STAMP_PLAIN = 0, STAMP_DOH = 2, STAMP_DOT = 3 };
+enum { STAMP_LIST = 8, STAMP_TEXT = 256 };
+struct stamp {
+	enum stamp_kind kind;
+	struct addr addr; /* family 0: |host| is to be resolved; port 0: the protocol's */
+	char host[STAMP_TEXT], path[STAMP_TEXT]; /* host: name or address in its certificate */
+	unsigned pins, bootstraps;
+	uint8_t pin[STAMP_LIST][32]; /* SHA-256 */
+	struct addr bootstrap[STAMP_LIST];
 };
-struct health_params health_params(const struct server *) NONNULL;
-void health_set_params(struct server *, const struct health_params *) NONNULL;
-/* health_query writes the probe; length, or -ENOBUFS.  |name|, |qtype|, |qclass| as configured or as its check
- * function said. */
-ssize_t health_query(const struct server *, uint8_t *out, size_t cap, uint16_t id, const struct name *, unsigned qtype,
-	unsigned qclass) WUNUSED NONNULL;
-/* health_answer_ok: is |reply| a good answer to |query|?  Counts what is wrong with it. */
-bool health_answer_ok(struct server *, const uint8_t *query, size_t query_len, const uint8_t *reply, size_t len) NONNULL;
+/* stamp_parse: 0, or -EINVAL with a sentence of what is wrong, or not supported.  Pure. */
+int stamp_parse(struct stamp *, const char *text, const char **error_r) WUNUSED NONNULL;
 
 /* ---- pools and policies ---- */
+struct dq;
 struct policy;
 struct pool {
 	char *name; /* "" is the default pool */
@@ -159,6 +161,10 @@ struct pool {
 void pool_sort(struct pool *) NONNULL;
 bool pool_available(const struct pool *) NONNULL; /* some server is up */
 uint32_t pool_outstanding(const struct pool *) NONNULL;
+/* pool_last_resort: whom to ask when a policy found nobody: one that is up but suspect, else one that is down but was not
+ * forced to be; in turn.  NULL: there is none. */
+struct server *pool_last_resort(const struct pool *, uint32_t *turn, const struct dq *,
+	bool (*tried)(const struct dq *, const struct server *));
 
 struct choose { /* what a policy may look at */
 	uint64_t name_hash;        /* keyed by the process: not stable; see |lower| for whashed, chashed */

@@ -18,12 +18,15 @@ struct options {
 	bool check, supervised, verbose, version, help, no_syslog, timestamps, plain_log;
 	const char *log_backend;     /* "default", "json" */
 	const char *unsupported;     /* -c or -e was given */
+	const char *self_signed;     /* names and addresses of a certificate of our own */
 };
 int options_parse(struct options *, int argc, char **argv) WUNUSED; /* 0 or -EINVAL, said on standard error */
 void options_help(void);
 void options_version(void);
 /* options_find_config: -C, or the first of the usual places that exists; NULL when there is none. */
 const char *options_find_config(const struct options *) NONNULL;
+/* options_self_signed makes that certificate and says how to try it; 0, also when none is asked for. */
+int options_self_signed(const struct options *, const char **error_r) WUNUSED NONNULL;
 /* options_apply lets the command line win over the file. */
 int options_apply(const struct options *, struct conf *, const char **error_r) WUNUSED NONNULL;
 

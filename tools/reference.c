@@ -18,6 +18,9 @@ struct words {
 	size_t n;
 };
 
+static const struct selector_row *const selector_tables[] = {selector_rows, tls_selector_rows, doh_selector_rows};
+static const struct action_row *const action_tables[] = {action_rows, doh_action_rows};
+
 static void words_add(void *ctx, const char *word, const char *spec, const char *doc, const char *example)
 {
 	struct words *w = ctx;
@@ -176,21 +179,27 @@ static void print_objects(FILE *f)
 {
 	static const struct class *const classes[] = {&class_dq, &class_dr, &class_header, &class_name, &class_nameset,
 		&class_suffixset, &class_addr, &class_netmask, &class_netset, &class_server, &class_pool, &class_policy,
-		&class_cache, &class_rule, &class_selector, &class_action, &class_bucket, &class_svc};
+		&class_cache, &class_rule, &class_selector, &class_action, &class_bucket, &class_svc, &class_bind};
 
 	fputs("## Objects\n\nWhat functions return and Lua rules get, with methods and attributes.\n\n", f);
 	for (size_t i = 0; i < LEN(classes); i++)
 		print_class(f, classes[i]);
+	for (size_t i = 0; tls_classes[i]; i++)
+		print_class(f, tls_classes[i]);
+	for (size_t i = 0; doh_classes[i]; i++)
+		print_class(f, doh_classes[i]);
 }
 
 /* The selectors, actions and response actions of the tables, as words. */
 static void collect_rows(struct words *selectors, struct words *actions, struct words *response_actions)
 {
 	selectors->n = actions->n = response_actions->n = 0;
-	for (const struct selector_row *r = selector_rows; r->word; r++)
-		words_add(selectors, r->word, r->spec, r->doc, r->example);
-	for (const struct action_row *r = action_rows; r->word; r++)
-		words_add(actions, r->word, r->spec, r->doc, r->example);
+	for (size_t i = 0; i < LEN(selector_tables); i++)
+		for (const struct selector_row *r = selector_tables[i]; r->word; r++)
+			words_add(selectors, r->word, r->spec, r->doc, r->example);
+	for (size_t i = 0; i < LEN(action_tables); i++)
+		for (const struct action_row *r = action_tables[i]; r->word; r++)
+			words_add(actions, r->word, r->spec, r->doc, r->example);
 	for (const struct action_row *r = response_action_rows; r->word; r++)
 		words_add(response_actions, r->word, r->spec, r->doc, r->example);
 }
@@ -245,6 +254,10 @@ static void write_reference(FILE *f)
 	print_fields(f, "Options of newServer", "`newServer({address=\"192.0.2.1\", …})`", server_fields, server_field_count);
 	print_fields(f, "Options of newPacketCache", "`newPacketCache(maxEntries, {…})`", cache_fields, cache_field_count);
 	print_fields(f, "Options of listeners", "`addLocal(address, {…})`", bind_fields, bind_field_count);
+	print_fields(f, "More options of encrypted listeners", "`addTLSLocal(address, certs, keys, {…})`, `addDOHLocal(…)`",
+		tls_bind_fields, tls_bind_field_count);
+	print_fields(f, "More options of DoH listeners", "`addDOHLocal(address, certs, keys, paths, {…})`", doh_bind_fields,
+		doh_bind_field_count);
 	print_words(f, "Selectors", &selectors);
 	print_words(f, "Actions", &actions);
 	print_words(f, "Response actions", &response_actions);
@@ -261,10 +274,12 @@ static void print_rows(void)
 {
 	static struct words all;
 
-	for (const struct selector_row *r = selector_rows; r->word; r++)
-		print_row("selector", r->word, r->doc, r->example);
-	for (const struct action_row *r = action_rows; r->word; r++)
-		print_row("action", r->word, r->doc, r->example);
+	for (size_t i = 0; i < LEN(selector_tables); i++)
+		for (const struct selector_row *r = selector_tables[i]; r->word; r++)
+			print_row("selector", r->word, r->doc, r->example);
+	for (size_t i = 0; i < LEN(action_tables); i++)
+		for (const struct action_row *r = action_tables[i]; r->word; r++)
+			print_row("action", r->word, r->doc, r->example);
 	for (const struct action_row *r = response_action_rows; r->word; r++)
 		print_row("response action", r->word, r->doc, r->example);
 	for (size_t i = 0; i < setting_field_count; i++)

@@ -22,14 +22,26 @@ void query_map_free(struct query_map *) NONNULL; /* must be empty */
 /* proxy_header writes the PROXY header of a query's client; its length. */
 size_t back_proxy_header(const struct query *, uint8_t out[PROXY_HEADER + 36]) NONNULL;
 
-extern const struct back_ops back_udp_ops, back_tcp_ops, back_remote_ops;
+extern const struct back_ops back_udp_ops, back_remote_ops;
 struct back **back_slot(struct lane *, const struct server *, bool stream) NONNULL; /* NULL: memory is out */
 struct back *back_remote_new(struct lane *, struct server *, struct lane *home, bool stream) WUNUSED NONNULL;
 void back_remote_close(struct back *) NONNULL;
 void back_udp_close(struct back *) NONNULL; /* frees it; queries in flight are lost */
-void back_tcp_close(struct back *) NONNULL;
 void back_udp_reset(struct back *) NONNULL; /* new sockets from now on */
-void back_tcp_reset(struct back *) NONNULL;
-void back_tcp_show(const struct back *, struct text *) NONNULL;
+void back_udp_network(struct back *, const struct addr *have, size_t n); /* as back_network_changed() */
+/* back_elsewhere: would another server of |q|'s pool take it now?  False for other workers' queries: not known here. */
+bool back_elsewhere(const struct query *) NONNULL;
+
+/* back_here: is |local| an address that this machine has (or none, or a loopback one)? */
+bool back_here(const struct addr *local, const struct addr *have, size_t n);
+
+/* ---- transport.c and its sisters ---- */
+bool back_is_stream(const struct back *) NONNULL;
+void back_stream_close(struct back *) NONNULL;
+void back_stream_reset(struct back *) NONNULL; /* what is under way is heard; new queries take new connections */
+void back_stream_show(const struct back *, struct text *) NONNULL;
+void back_stream_network(struct back *, const struct addr *have, size_t n); /* as back_network_changed() */
+uint64_t back_stream_unused_ms(const struct back *) NONNULL; /* since its last query; 0 while some wait */
+size_t back_stream_sessions(const struct back *) NONNULL;
 
 #endif

@@ -21,6 +21,9 @@ struct errand {
 	uint16_t token;
 	bool stream;
 	bool torn; /* a part of a transfer could not be sent back: the rest is worth nothing */
+	bool client_stream; /* of the client: what PROXY headers and X-Forwarded-For say */
+	uint8_t client_proto;
+	struct addr client, client_local;
 };
 
 struct parcel { /* both ways */
@@ -51,32 +54,9 @@ static void parcel_free(struct parcel *p)
 	mem_free(p);
 }
 
-/* ---- back on the query's own worker ---- */
-static void came_back(struct letter *l, void *owner)
-{
-	struct parcel *p = container_of(l, struct parcel, letter);
-	struct lane *lane = owner;
-	struct back **slot = lane ? back_slot(lane, p->errand.server, p->errand.stream) : NULL;
-	struct back_remote *r = slot && *slot && (*slot)->ops == &back_remote_ops
-					? container_of(*slot, struct back_remote, base)
-					: NULL;
-	struct query *q = r ? query_map_find(&r->map, p->errand.token) : NULL;
-
-	if (q && p->reason != REASON_NONE) {
-		query_map_del(&r->map, q);
-		query_lost(q, (enum reason)p->reason);
-	} else if (q && query_matches(q, p->msg, p->len)) {
-		if (!query_is_last(q, p->msg, p->len)) {
-			query_part(q, p->msg, p->len);
-		} else {
-			query_map_del(&r->map, q);
-			query_reply(q, p->msg, p->len);
-		}
-	}
-	parcel_free(p);
-}
-
 /* ---- at home ---- */
+static void came_back(struct letter *, void *owner);
+
 /* send_back: false when it could not: the query's own deadline ends it. */
 static bool send_back(const struct errand *e, const uint8_t *msg, size_t len, enum reason why)
 {
@@ -129,7 +109,8 @@ static void came_home(struct letter *l, void *owner)
 	struct parcel *p = container_of(l, struct parcel, letter);
 	struct lane *lane = owner;
 	struct errand *e = lane ? mem_dup(&p->errand, sizeof(*e)) : NULL;
-	struct client c = {.ops = &errand_client, .conn = e, .stream = p->errand.stream};
+	struct client c = {.ops = &errand_client, .conn = e, .stream = p->errand.client_stream,
+		.proto = p->errand.client_proto, .remote = p->errand.client, .local = p->errand.client_local};
 
 	if (e) {
 		server_ref(e->server);
@@ -138,29 +119,70 @@ static void came_home(struct letter *l, void *owner)
 	parcel_free(p);
 }
 
+/* ---- back on the query's own worker ---- */
+/* post_home hands |q|, which is in the map, to the home worker: 0, or -E… and nothing was sent. */
+static int post_home(struct back_remote *r, const struct query *q)
+{
+	const struct client *c = &q->client;
+	struct errand e = {.from = r->lane, .server = r->base.server, .stream = r->stream, .token = q->back_id,
+		.client_stream = c->stream, .client_proto = c->proto, .client = c->remote, .client_local = c->local};
+	struct parcel *p = parcel_new(&e, q->ask, q->ask_len);
+	int err;
+
+	if (!p)
+		return -ENOMEM;
+	p->letter.open = came_home;
+	err = mailbox_post(&r->home->mailbox, &p->letter, LETTERS_MAX);
+	if (err < 0) {
+		parcel_free(p);
+		stat_reason(&r->lane->counters, REASON_QUEUE_FULL);
+	}
+	return err;
+}
+
+/* is_silence: home gave the query back because it waited for long, not because it was refused. */
+static bool is_silence(unsigned reason)
+{
+	return reason == REASON_BACKEND_SILENT || reason == REASON_CONNECT_FAILED;
+}
+
+static void came_back(struct letter *l, void *owner)
+{
+	struct parcel *p = container_of(l, struct parcel, letter);
+	struct lane *lane = owner;
+	struct back **slot = lane ? back_slot(lane, p->errand.server, p->errand.stream) : NULL;
+	struct back_remote *r = slot && *slot && (*slot)->ops == &back_remote_ops
+					? container_of(*slot, struct back_remote, base)
+					: NULL;
+	struct query *q = r ? query_map_find(&r->map, p->errand.token) : NULL;
+
+	if (q && is_silence(p->reason) && !q->soas && !back_elsewhere(q) && post_home(r, q) == 0) {
+		/* nobody else is there: it waits on for its deadline */
+	} else if (q && p->reason != REASON_NONE) {
+		query_map_del(&r->map, q);
+		query_lost(q, (enum reason)p->reason);
+	} else if (q && query_matches(q, p->msg, p->len)) {
+		if (!query_is_last(q, p->msg, p->len)) {
+			query_part(q, p->msg, p->len);
+		} else {
+			query_map_del(&r->map, q);
+			query_reply(q, p->msg, p->len);
+		}
+	}
+	parcel_free(p);
+}
+
 /* ---- the back's own ops ---- */
 static int remote_send(struct back *b, struct query *q)
 {
 	struct back_remote *r = container_of(b, struct back_remote, base);
-	struct errand e = {.from = r->lane, .server = b->server, .stream = r->stream};
-	struct parcel *p;
 	int err;
 
 	MAGIC_CHECK(r, REMOTE_MAGIC);
 	err = query_map_add_random(&r->map, q, QUERY_IDS, &r->lane->core.rng);
 	if (err < 0)
 		return err;
-	e.token = q->back_id;
-	p = parcel_new(&e, q->ask, q->ask_len);
-	err = p ? 0 : -ENOMEM;
-	if (p) {
-		p->letter.open = came_home;
-		err = mailbox_post(&r->home->mailbox, &p->letter, LETTERS_MAX);
-		if (err < 0) {
-			parcel_free(p);
-			stat_reason(&r->lane->counters, REASON_QUEUE_FULL);
-		}
-	}
+	err = post_home(r, q);
 	if (err < 0)
 		query_map_del(&r->map, q);
 	return err;

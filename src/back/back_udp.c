@@ -141,6 +141,22 @@ static int add(struct back_udp *u, struct udp_sock *s, struct query *q, const st
 	return query_map_add_next(&s->map, q, cap);
 }
 
+static void put_out(struct udp_sock *s, const struct query *q)
+{
+	struct back_udp *u = s->back;
+	uint8_t header[PROXY_HEADER + 36], *p;
+	size_t n;
+
+	if (!u->base.server->conf.use_proxy) {
+		dgram_send(u->lane->out, io_fd(&s->io), NULL, NULL, 0, q->ask, q->ask_len);
+		return;
+	}
+	n = back_proxy_header(q, header);
+	p = dgram_room(u->lane->out, io_fd(&s->io), NULL, NULL, 0, n + q->ask_len);
+	memcpy(p, header, n);
+	memcpy(p + n, q->ask, q->ask_len);
+}
+
 static int udp_send(struct back *b, struct query *q)
 {
 	struct back_udp *u = udp_of(b);
@@ -157,16 +173,7 @@ static int udp_send(struct back *b, struct query *q)
 		return err;
 	q->back_slot = s;
 	put16(q->ask, q->back_id);
-	if (b->server->conf.use_proxy) {
-		uint8_t header[PROXY_HEADER + 36];
-		size_t n = back_proxy_header(q, header);
-		uint8_t *p = dgram_room(u->lane->out, io_fd(&s->io), NULL, NULL, 0, n + q->ask_len);
-
-		memcpy(p, header, n);
-		memcpy(p + n, q->ask, q->ask_len);
-	} else {
-		dgram_send(u->lane->out, io_fd(&s->io), NULL, NULL, 0, q->ask, q->ask_len);
-	}
+	put_out(s, q);
 	return 0;
 }
 
@@ -207,6 +214,25 @@ void back_udp_reset(struct back *b)
 
 	/* queries in flight keep their deadlines: those that were sent to the old address may still be lost */
 	close_sockets(u, u->n);
+}
+
+void back_udp_network(struct back *b, const struct addr *have, size_t n)
+{
+	struct back_udp *u = udp_of(b);
+	struct addr local;
+
+	if (io_fd(&u->sock[0].io) < 0)
+		return;
+	sock_local(io_fd(&u->sock[0].io), &local);
+	if (back_here(&local, have, n))
+		return;
+	close_sockets(u, u->n);
+	if (open_sockets(u) < 0)
+		return; /* deadlines end them, and the next query tries again */
+	for (unsigned i = 0; i < u->n; i++)
+		for (const struct query *q = u->sock[i].map.first; q; q = q->back_next)
+			put_out(&u->sock[i], q);
+	dgram_flush(u->lane->out);
 }
 
 void back_udp_close(struct back *b)

@@ -1,10 +1,12 @@
-/* probe.c: health checks: one question on a fresh socket, over UDP or TCP; what the answer means is server/'s.
+/* probe.c: health checks: one question on a fresh socket, over UDP, TCP, DoT or DoH; what the answer means is server/'s.
  *
- * Worker 0.  One node per server holds its next check; a check under way holds its deadline. */
-#include "back.h"
+ * Worker 0.  One node per server holds its next check; a check under way holds its deadline, which covers connecting,
+ * handshake and answer. */
+#include "health.h"
+#include "up.h"
 #include <unistd.h>
 
-enum { PROBE_MAGIC = 0x70726f62, QUERY_MAX = 512 };
+enum { PROBE_MAGIC = 0x70726f62, QUERY_MAX = 512, SESSIONS = 2, SESSION_S = 3600 };
 
 struct probe {
 	uint32_t magic;
@@ -12,12 +14,13 @@ struct probe {
 	struct server *server;
 	struct wheel_node timer; /* next look, or the deadline of the check under way */
 	struct io io;
-	int fd;                  /* -1: no check under way */
-	bool stream;
+	int fd;                  /* of a check by UDP, -1: none is under way */
+	struct up *up;           /* of a check over a stream, NULL: none is under way */
+	struct tls_client *tls;  /* made at the first check of such a server */
+	struct session_cache *sessions;
 	bool known;              /* the first check has ended */
-	uint16_t len;            /* of the query, without the frame */
-	uint8_t query[2 + QUERY_MAX];
-	struct bytes in;
+	uint16_t len;
+	uint8_t query[QUERY_MAX];
 };
 
 struct probes {
@@ -37,12 +40,14 @@ static uint64_t now_of(const struct probe *p)
 
 static void stop(struct probe *p)
 {
+	if (p->up)
+		p->up->ops->close(p->up);
+	p->up = NULL;
 	if (p->fd < 0)
 		return;
 	io_stop(&p->io);
 	close(p->fd);
 	p->fd = -1;
-	bytes_free(&p->in);
 }
 
 static void sleep_on(struct probe *p)
@@ -98,40 +103,31 @@ static void heard(struct probe *p, const uint8_t *msg, size_t len)
 	bool ok;
 
 	if (!p->all->hooks.validate(p->all->hooks.ctx, p->server, msg, len, &ok))
-		ok = health_answer_ok(p->server, p->query + 2, p->len, msg, len);
+		ok = health_answer_ok(p->server, p->query, p->len, msg, len);
 	finish(p, ok, "bad answer");
 }
 
-static void heard_stream(struct probe *p, const uint8_t *bytes, size_t n)
-{
-	const uint8_t *msg;
-	size_t len;
-	int got;
-
-	if (bytes_add(&p->in, bytes, n) < 0) {
-		failed(p, "out of memory");
-		return;
-	}
-	got = frame_next(p->in.p + p->in.at, p->in.len, &msg, &len);
-	if (got < 0)
-		failed(p, "bad length");
-	else if (got > 0)
-		heard(p, msg, len);
-}
-
-/* send_query: a backend that wants PROXY headers gets one that says: from me, for nobody else. */
-static int send_query(const struct probe *p)
+/* self_header: a backend that wants PROXY headers gets one that says: from me, for nobody else. */
+static size_t self_header(const struct probe *p, uint8_t out[PROXY_HEADER])
 {
 	const struct proxy self = {.local = true};
-	uint8_t out[PROXY_HEADER + 2 + QUERY_MAX];
-	size_t frame = p->stream ? 0 : 2;
-	ssize_t n = p->server->conf.use_proxy ? proxy_build(&self, out, sizeof(out)) : 0, sent;
+	ssize_t n = p->server->conf.use_proxy ? proxy_build(&self, out, PROXY_HEADER) : 0;
 
 	must(n >= 0);
-	memcpy(out + n, p->query + frame, p->len + 2u - frame);
-	n += p->len + 2 - (ssize_t)frame;
-	sent = send(p->fd, out, (size_t)n, MSG_NOSIGNAL);
-	return sent == n ? 0 : sent < 0 ? -errno : -EPIPE;
+	return (size_t)n;
+}
+
+/* ---- by UDP ---- */
+static int send_query(const struct probe *p)
+{
+	uint8_t out[PROXY_HEADER + QUERY_MAX];
+	size_t n = self_header(p, out);
+	ssize_t sent;
+
+	memcpy(out + n, p->query, p->len);
+	n += p->len;
+	sent = send(p->fd, out, n, MSG_NOSIGNAL);
+	return sent == (ssize_t)n ? 0 : sent < 0 ? -errno : -EPIPE;
 }
 
 static void probe_ready(struct io *io, short what)
@@ -139,28 +135,125 @@ static void probe_ready(struct io *io, short what)
 	struct probe *p = container_of(io, struct probe, io);
 	uint8_t *buf = p->all->lane->scratch;
 	ssize_t n;
-	int err;
 
+	(void)what;
 	MAGIC_CHECK(p, PROBE_MAGIC);
-	if (what & IO_WRITE) {
-		err = sock_error(p->fd);
-		if (err == 0)
-			err = send_query(p);
-		if (err == 0)
-			err = io_want(&p->io, IO_READ);
-		if (err < 0)
-			failed(p, strerror(-err));
-		return;
-	}
 	n = recv(p->fd, buf, LANE_SCRATCH, 0);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
-	if (n < 0 || (n == 0 && p->stream))
-		failed(p, n < 0 ? strerror(errno) : "connection closed");
-	else if (p->stream)
-		heard_stream(p, buf, (size_t)n);
+	if (n < 0)
+		failed(p, strerror(errno));
 	else
 		heard(p, buf, (size_t)n);
+}
+
+static int open_udp(struct probe *p, const struct addr *to)
+{
+	struct sock_opts o;
+	struct addr source;
+	struct sockaddr_storage ss;
+	socklen_t len = addr_to_sockaddr(to, &ss);
+	char interface[32];
+	int err;
+
+	back_sock_opts(p->server, &o, &source, interface);
+	p->fd = sock_udp(to->family, &o);
+	if (p->fd < 0)
+		return p->fd;
+	io_init(&p->io, &p->all->lane->loop, p->fd, probe_ready);
+	if (connect(p->fd, (struct sockaddr *)&ss, len) < 0)
+		return -errno;
+	err = send_query(p);
+	return err < 0 ? err : io_want(&p->io, IO_READ);
+}
+
+/* ---- over a stream: a connection of its own, as those of queries are made ---- */
+static struct probe *owner_of(const struct up *u)
+{
+	struct probe *p = u->owner;
+
+	MAGIC_CHECK(p, PROBE_MAGIC);
+	must(p->up == u);
+	return p;
+}
+
+static void up_opened(struct up *u)
+{
+	struct probe *p = owner_of(u);
+	uint8_t head[PROXY_HEADER];
+	size_t n = self_header(p, head);
+	int err = u->ops->send(u, dns_id(p->query), n ? head : NULL, n, p->query, p->len, NULL, 0);
+
+	if (err < 0)
+		failed(p, strerror(-err));
+}
+
+static void up_reply(struct up *u, uint16_t id, const uint8_t *msg, size_t len)
+{
+	(void)id;
+	heard(owner_of(u), msg, len);
+}
+
+/* bad: something came that is no answer: too short for DNS, or an HTTP error. */
+static void bad(struct probe *p, enum reason why)
+{
+	_Atomic uint64_t *counter = why == REASON_REPLY_SHORT ? &p->server->check_parse : &p->server->check_invalid;
+
+	atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
+	finish(p, false, reason_text(why));
+}
+
+static void up_refused(struct up *u, uint16_t id, enum reason why, bool unseen)
+{
+	struct probe *p = owner_of(u);
+
+	(void)id;
+	if (unseen || why == REASON_REPLY_HTTP_RESET)
+		failed(p, reason_text(why));
+	else
+		bad(p, why);
+}
+
+static void up_closed(struct up *u, enum reason why)
+{
+	struct probe *p = owner_of(u);
+
+	p->up = NULL; /* gone when we return */
+	if (why == REASON_REPLY_SHORT)
+		bad(p, why);
+	else
+		failed(p, u->why ? u->why : reason_text(why));
+}
+
+static int make_tls(struct probe *p, const char **error_r)
+{
+	if (!p->sessions)
+		p->sessions = session_cache_new(SESSIONS, SESSION_S);
+	if (!p->sessions)
+		return -ENOMEM;
+	p->tls = up_tls(p->server, p->sessions, error_r);
+	return p->tls ? 0 : -EINVAL;
+}
+
+static int open_up(struct probe *p, const struct addr *to, const char **error_r)
+{
+	static const struct up_events events = {up_opened, up_reply, up_refused, up_closed};
+	struct lane *lane = p->all->lane;
+	struct up_plan plan = {.lane = lane, .server = p->server, .to = to, .check = true, .events = &events, .owner = p};
+	bool encrypted = p->server->conf.tls && p->server->conf.tls[0], lent = false;
+	int err = encrypted && !p->tls ? make_tls(p, error_r) : 0;
+
+	if (err < 0)
+		return err;
+	if (encrypted) {
+		plan.tls = p->tls;
+		plan.sessions = p->sessions;
+		plan.session = session_cache_take(p->sessions, lane->loop.wall_ms / 1000, &lent);
+	}
+	err = up_ops_of(p->server)->open(&plan, &p->up);
+	if (plan.session && !lent)
+		tls_session_free(&plan.session);
+	return err;
 }
 
 /* write_query asks the check function, if there is one, for the question. */
@@ -177,55 +270,28 @@ static int write_query(struct probe *p)
 	if (name_from_text(&name, text, strlen(text)) < 0)
 		return -EINVAL;
 	p->all->hooks.question(p->all->hooks.ctx, p->server, &name, &qtype, &qclass);
-	n = health_query(p->server, p->query + 2, QUERY_MAX, (uint16_t)rng_u32(&p->all->lane->core.rng), &name, qtype,
+	n = health_query(p->server, p->query, QUERY_MAX, (uint16_t)rng_u32(&p->all->lane->core.rng), &name, qtype,
 		qclass);
 	if (n < 0)
 		return (int)n;
 	p->len = (uint16_t)n;
-	put16(p->query, p->len);
 	return 0;
 }
 
-static int open_probe(struct probe *p)
+static int open_probe(struct probe *p, const char **error_r)
 {
-	struct server *s = p->server;
-	struct sock_opts o;
-	struct addr source;
-	struct sockaddr_storage ss;
 	struct addr buf;
-	const struct addr *to = server_addr(s, &buf);
-	socklen_t len = addr_to_sockaddr(to, &ss);
-	char interface[32];
-	int err;
+	const struct addr *to = server_addr(p->server, &buf);
 
 	if (to->family == 0)
-		return -EADDRNOTAVAIL;
-	back_sock_opts(s, &o, &source, interface);
-	o.fast_open = false;
-	p->stream = s->conf.check_tcp || s->conf.tcp_only;
-	if (p->stream) {
-		p->fd = sock_connect(to, &o);
-	} else {
-		p->fd = sock_udp(to->family, &o);
-		if (p->fd >= 0 && connect(p->fd, (struct sockaddr *)&ss, len) < 0) {
-			err = -errno;
-			close(p->fd);
-			p->fd = -1;
-			return err;
-		}
-	}
-	if (p->fd < 0)
-		return p->fd;
-	io_init(&p->io, &p->all->lane->loop, p->fd, probe_ready);
-	err = p->stream ? 0 : send_query(p);
-	if (err < 0)
-		return err;
-	return io_want(&p->io, p->stream ? IO_WRITE : IO_READ);
+		return -EADDRNOTAVAIL; /* the host name is not resolved yet */
+	return p->server->conf.check_tcp || server_streams(p->server) ? open_up(p, to, error_r) : open_udp(p, to);
 }
 
 static void look(struct wheel_node *node, uint64_t now_ms)
 {
 	struct probe *p = container_of(node, struct probe, timer);
+	const char *error = NULL;
 	int err;
 
 	if (!health_due(p->server, now_ms)) {
@@ -236,15 +302,18 @@ static void look(struct wheel_node *node, uint64_t now_ms)
 	wheel_arm(&p->all->lane->loop.wheel, &p->timer, now_ms + health_params(p->server).check_timeout_ms);
 	err = write_query(p);
 	if (err == 0)
-		err = open_probe(p);
+		err = open_probe(p, &error);
 	if (err < 0)
-		failed(p, strerror(-err));
+		failed(p, error ? error : strerror(-err));
 }
 
 static void probe_free(struct probe *p)
 {
 	stop(p);
 	wheel_disarm(&p->all->lane->loop.wheel, &p->timer);
+	tls_client_free(&p->tls);
+	if (p->sessions)
+		session_cache_free(&p->sessions);
 	server_free(&p->server);
 	p->magic = 0;
 	mem_free(p);
@@ -272,6 +341,20 @@ void probes_free(struct probes **p)
 		probe_free(all->v[i]);
 	mem_free(all->v);
 	mem_free(all);
+}
+
+void probes_hurry(struct probes *all)
+{
+	uint64_t now_ms = loop_ms(&all->lane->loop);
+
+	for (size_t i = 0; i < all->n; i++) {
+		struct probe *p = all->v[i];
+
+		if (server_up(p->server) || p->timer.fire != look)
+			continue; /* fine, or a check is under way */
+		health_hurry(p->server, now_ms);
+		wheel_arm(&all->lane->loop.wheel, &p->timer, now_ms);
+	}
 }
 
 bool probes_settled(const struct probes *all)

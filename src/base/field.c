@@ -36,13 +36,27 @@ static bool field_is_alias(const struct field *fields, size_t i)
 	return false;
 }
 
-static void list_free(struct field_list *l)
+void field_list_free(struct field_list *l)
 {
 	for (size_t i = 0; i < l->n; i++)
 		mem_free(l->v[i]);
 	mem_free(l->v);
 	l->v = NULL;
 	l->n = 0;
+}
+
+int field_list_add(struct field_list *l, const char *text)
+{
+	char **v = mem_resize(l->v, (l->n + 1) * sizeof(*v)), *copy;
+
+	if (!v)
+		return -ENOMEM;
+	l->v = v;
+	copy = mem_strdup(text);
+	if (!copy)
+		return -ENOMEM;
+	l->v[l->n++] = copy;
+	return 0;
 }
 
 static int list_copy(struct field_list *to, const struct field_list *from)
@@ -53,7 +67,7 @@ static int list_copy(struct field_list *to, const struct field_list *from)
 	for (; l.n < from->n; l.n++) {
 		l.v[l.n] = mem_strdup(from->v[l.n]);
 		if (l.v[l.n] == NULL) {
-			list_free(&l);
+			field_list_free(&l);
 			return -ENOMEM;
 		}
 	}
@@ -190,11 +204,11 @@ static int set_list(const struct field *f, void *object, const struct arg *a, co
 	for (; fresh.n < n; fresh.n++) {
 		fresh.v[fresh.n] = text_copy(&v[fresh.n]);
 		if (fresh.v[fresh.n] == NULL) {
-			list_free(&fresh);
+			field_list_free(&fresh);
 			return out_of_memory(f, error_r);
 		}
 	}
-	list_free(place);
+	field_list_free(place);
 	*place = fresh;
 	return 0;
 }
@@ -344,7 +358,7 @@ void fields_free(const struct field *fields, size_t n, void *object)
 {
 	for (size_t i = 0; i < n; i++) {
 		if (fields[i].type == FIELD_LIST) {
-			list_free(field_at(&fields[i], object));
+			field_list_free(field_at(&fields[i], object));
 		} else if (fields[i].type == FIELD_STR) {
 			char **place = field_at(&fields[i], object);
 			mem_free(*place);

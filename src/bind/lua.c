@@ -14,12 +14,13 @@ static const char self_key; /* its address is the key in the registry */
 
 const struct word *const lua_words[] = {config_words, access_words, log_words, server_words,
 	policy_words, pool_words, cache_words, rule_words, stat_words, top_words, value_words, function_words,
-	misc_words, net_words, NULL};
+	misc_words, net_words, listener_words, tls_words, doh_words, NULL};
 
 static const struct class *const classes[] = {&class_name, &class_nameset, &class_suffixset,
 	&class_netset, &class_netmask, &class_addr, &class_selector, &class_action, &class_cache,
 	&class_server, &class_pool, &class_policy, &class_dq, &class_dr, &class_rule, &class_header,
-	&class_bucket, &class_svc};
+	&class_bucket, &class_svc, &class_bind};
+static const struct class *const *const more_classes[] = {tls_classes, doh_classes};
 
 /* ---- life ---- */
 
@@ -258,6 +259,9 @@ static void prepare(lua_State *L, struct lua *l)
 	luaL_openlibs(L);
 	for (size_t i = 0; i < LEN(classes); i++)
 		lua_class(L, classes[i]);
+	for (size_t i = 0; i < LEN(more_classes); i++)
+		for (const struct class *const *c = more_classes[i]; *c; c++)
+			lua_class(L, *c);
 	for (size_t i = 0; lua_words[i]; i++)
 		lua_register_words(L, lua_words[i]);
 	lua_register_settings(L);

@@ -44,6 +44,14 @@ int calls_add(struct lua *l, enum callback_kind kind, struct lua_func *f)
 	return 0;
 }
 
+void calls_forget(struct lua *l, enum callback_kind kind)
+{
+	struct lua_calls *calls = l->callbacks;
+
+	while (calls && calls->list[kind].n)
+		lua_func_free(&calls->list[kind].v[--calls->list[kind].n]);
+}
+
 /* ---- errors ---- */
 static void log_row(struct lua *l, const char *word, const char *where, const char *what)
 {
@@ -167,7 +175,21 @@ struct callback {
 	enum callback_kind kind;
 	const struct server *server;
 	bool up;
+	const uint8_t *key; /* of session tickets */
+	size_t key_len;
 };
+
+static int push_arguments(lua_State *L, const struct callback *c)
+{
+	if (c->server) {
+		lua_pushstring(L, server_name(c->server));
+		lua_pushboolean(L, c->up);
+	} else if (c->key) {
+		lua_pushlstring(L, (const char *)c->key, c->key_len);
+		lua_pushinteger(L, (lua_Integer)c->key_len);
+	}
+	return c->server || c->key ? 2 : 0;
+}
 
 /* Calls each function of a kind; an error of one does not keep the others from being called. */
 static int run_callbacks(lua_State *L)
@@ -178,11 +200,7 @@ static int run_callbacks(lua_State *L)
 
 	for (size_t i = 0; calls && i < calls->list[c->kind].n; i++) {
 		lua_rawgeti(L, LUA_REGISTRYINDEX, calls->list[c->kind].v[i]->ref);
-		if (c->server) {
-			lua_pushstring(L, server_name(c->server));
-			lua_pushboolean(L, c->up);
-		}
-		if (lua_pcall(L, c->server ? 2 : 0, 0, 0) != 0)
+		if (lua_pcall(L, push_arguments(L, c), 0, 0) != 0)
 			lua_row_error(L, "callback");
 	}
 	return 0;
@@ -229,6 +247,18 @@ void bind_server_changed(struct conf *conf, const struct server *s, bool up)
 	struct callback c = {.kind = CALLBACK_SERVER_STATE, .server = s, .up = up};
 
 	run(conf, run_callbacks, &c);
+}
+
+void function_ticket_key(void *ctx, const uint8_t *key, size_t len)
+{
+	const struct host *h = ctx;
+	struct callback c = {.kind = CALLBACK_TICKET_KEY, .key = key, .key_len = len};
+	struct conf *now = h->current ? h->current(h->ctx) : NULL;
+
+	if (now) {
+		run(now, run_callbacks, &c);
+		conf_free(&now);
+	}
 }
 
 /* ---- health checks ---- */

@@ -276,12 +276,12 @@ static const struct method common_methods[] = {
 	{"setTrailingData", "bytes:str", message_set_trailing},
 	{"changeName", "name:name", message_change_name},
 	{"setExtendedDNSError", "code:uint text:str? clear:bool?", message_set_ede},
-	{"getHTTPHeaders", "", message_empty_table},
-	{"getHTTPHost", "", message_empty_string},
-	{"getHTTPPath", "", message_empty_string},
-	{"getHTTPQueryString", "", message_empty_string},
-	{"getHTTPScheme", "", message_empty_string},
-	{"getServerNameIndication", "", message_empty_string},
+	{"getHTTPHeaders", "", message_get_http_headers},
+	{"getHTTPHost", "", message_get_http_host},
+	{"getHTTPPath", "", message_get_http_path},
+	{"getHTTPQueryString", "", message_get_http_query},
+	{"getHTTPScheme", "", message_get_http_scheme},
+	{"getServerNameIndication", "", message_get_sni},
 	{"getProxyProtocolValues", "", message_empty_table},
 	{"getTraceID", "", message_nothing},
 	{"getSpanID", "", message_nothing},
@@ -294,7 +294,7 @@ static const struct method common_methods[] = {
 };
 
 static const struct method dq_methods[] = {
-	{"setHTTPResponse", "status:any? body:any? contentType:any?", message_no_http},
+	{"setHTTPResponse", "status:uint body:str contentType:str?", message_set_http},
 	{"setNegativeAndAdditionalSOA",
 		"nxd:bool zone:name ttl:uint mname:name rname:name serial:uint refresh:uint retry:uint expire:uint "
 		"minimum:uint",

@@ -92,7 +92,7 @@ struct word {
 };
 extern const struct word config_words[], server_words[], pool_words[], cache_words[], rule_words[], stat_words[],
 	value_words[], function_words[], misc_words[], policy_words[], net_words[],
-	access_words[], log_words[], top_words[]; /* name NULL at the end of each */
+	access_words[], log_words[], top_words[], listener_words[], tls_words[], doh_words[]; /* name NULL at the end of each */
 extern const struct word *const lua_words[]; /* all of them, NULL at the end */
 void lua_register_words(lua_State *, const struct word *);
 void lua_register_word(lua_State *, const struct word *);
@@ -150,7 +150,8 @@ void lua_obj_dead(lua_State *, int index);
 extern const char OBJ_RULE[]; /* struct rule */
 extern const struct class class_name, class_nameset, class_suffixset, class_netset, class_netmask, class_addr,
 	class_selector, class_action, class_cache, class_server, class_pool, class_policy, class_dq, class_dr, class_rule,
-	class_header, class_bucket, class_svc;
+	class_header, class_bucket, class_svc, class_bind;
+extern const struct class *const tls_classes[], *const doh_classes[]; /* those of features; NULL at the end */
 
 /* ---- arguments: lua_arg.c ---- */
 /* lua_args converts the Lua arguments of the running call by |spec| to |argv| (LUA_ARGS_MAX of them); returns how many

@@ -1,6 +1,9 @@
 /* lua_rows.c: words, selectors and actions as Lua functions. */
 #include "lua_priv.h"
 
+static const struct selector_row *const selectors[] = {selector_rows, tls_selector_rows, doh_selector_rows};
+static const struct action_row *const actions[] = {action_rows, doh_action_rows, response_action_rows};
+
 /* Registers |fn| as the global |name|; it finds |row| and whether |spec| takes memory in its upvalues. */
 static void define(
 	lua_State *L, const char *name, const void *row, const char *spec, lua_CFunction fn)
@@ -99,22 +102,22 @@ static int action_call(lua_State *L)
 
 void lua_register_rows(lua_State *L)
 {
-	for (const struct selector_row *r = selector_rows; r->word; r++)
-		define(L, r->word, r, r->spec, selector_call);
-	for (const struct action_row *r = action_rows; r->word; r++)
-		define(L, r->word, r, r->spec, action_call);
-	for (const struct action_row *r = response_action_rows; r->word; r++)
-		define(L, r->word, r, r->spec, action_call);
+	for (size_t i = 0; i < LEN(selectors); i++)
+		for (const struct selector_row *r = selectors[i]; r->word; r++)
+			define(L, r->word, r, r->spec, selector_call);
+	for (size_t i = 0; i < LEN(actions); i++)
+		for (const struct action_row *r = actions[i]; r->word; r++)
+			define(L, r->word, r, r->spec, action_call);
 }
 
 void lua_each_row(void (*fn)(void *, const char *word, const char *spec, const char *doc,
 			  const char *example),
 	void *ctx)
 {
-	for (const struct selector_row *r = selector_rows; r->word; r++)
-		fn(ctx, r->word, r->spec, DOC_TEXT(r->doc), DOC_TEXT(r->example));
-	for (const struct action_row *r = action_rows; r->word; r++)
-		fn(ctx, r->word, r->spec, DOC_TEXT(r->doc), DOC_TEXT(r->example));
-	for (const struct action_row *r = response_action_rows; r->word; r++)
-		fn(ctx, r->word, r->spec, DOC_TEXT(r->doc), DOC_TEXT(r->example));
+	for (size_t i = 0; i < LEN(selectors); i++)
+		for (const struct selector_row *r = selectors[i]; r->word; r++)
+			fn(ctx, r->word, r->spec, DOC_TEXT(r->doc), DOC_TEXT(r->example));
+	for (size_t i = 0; i < LEN(actions); i++)
+		for (const struct action_row *r = actions[i]; r->word; r++)
+			fn(ctx, r->word, r->spec, DOC_TEXT(r->doc), DOC_TEXT(r->example));
 }

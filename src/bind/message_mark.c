@@ -113,6 +113,23 @@ int message_restart(lua_State *L, void *self, const struct arg *argv, size_t arg
 	return 0;
 }
 
+/* The page goes out in place of the answer that the rule makes; for clients that did not come over HTTP nothing is said. */
+int message_set_http(lua_State *L, void *self, const struct arg *argv, size_t argc)
+{
+	struct dq *dq = message_dq(L, self);
+
+	(void)argc;
+	if (argv[0].n < 200 || argv[0].n > 599)
+		return lua_fail(L, "dq:setHTTPResponse", "status: got %.0f, expected 200 to 599", argv[0].n);
+	if (strpbrk(arg_str(&argv[2], ""), "\r\n"))
+		return lua_fail(L, "dq:setHTTPResponse", "contentType: expected one line");
+	if (!dq->envelope || !dq->envelope->path)
+		return 0;
+	if (dq_set_http(dq, (unsigned)argv[0].n, argv[1].s.p, argv[1].s.len, arg_str(&argv[2], "")) < 0)
+		return lua_fail(L, "dq:setHTTPResponse", "out of memory");
+	return 0;
+}
+
 /* ---- not there yet: each fails by name ---- */
 #define ABSENT(fn, word)                                                                                               \
 	int fn(lua_State *L, void *self, const struct arg *argv, size_t argc)                                          \
@@ -122,7 +139,6 @@ int message_restart(lua_State *L, void *self, const struct arg *argv, size_t arg
 		return lua_fail(L, word, "not supported yet");                                                         \
 	}
 ABSENT(message_no_trap, "dq:sendTrap")
-ABSENT(message_no_http, "dq:setHTTPResponse")
 ABSENT(message_no_meta, "dq:setMetaKey")
 ABSENT(message_no_suspend, "dq:suspend")
 ABSENT(message_no_proxy_values, "dq:setProxyProtocolValues")

@@ -134,8 +134,10 @@ int message_get_elapsed(lua_State *L, void *self, const struct arg *argv, size_t
 
 int message_get_interface(lua_State *L, void *self, const struct arg *argv, size_t argc)
 {
-	/* Sockets are not asked for the interface of each datagram. */
-	return message_empty_string(L, self, argv, argc);
+	IGNORE_ARGS;
+	message_dq(L, self);
+	lua_pushstring(L, ""); /* sockets are not asked for the interface of each datagram */
+	return 1;
 }
 
 int message_get_protocol(lua_State *L, void *self, const struct arg *argv, size_t argc)
@@ -177,15 +179,73 @@ int message_get_trailing(lua_State *L, void *self, const struct arg *argv, size_
 	return 1;
 }
 
-/* What only exists for transports and features that carry it: HTTP, TLS, PROXY, tracing. */
-int message_empty_string(lua_State *L, void *self, const struct arg *argv, size_t argc)
+/* ---- what came with the message: "" where there is none ---- */
+static const struct envelope *envelope_of(lua_State *L, void *self)
 {
-	IGNORE_ARGS;
-	message_dq(L, self);
-	lua_pushstring(L, "");
+	static const struct envelope none = {.nfields = 0};
+	const struct envelope *e = message_dq(L, self)->envelope;
+
+	return e ? e : &none;
+}
+
+static int push_text(lua_State *L, const char *s)
+{
+	lua_pushstring(L, s ? s : "");
 	return 1;
 }
 
+int message_get_sni(lua_State *L, void *self, const struct arg *argv, size_t argc)
+{
+	IGNORE_ARGS;
+	return push_text(L, envelope_of(L, self)->sni);
+}
+
+/* A table by name; of several fields of one name the last. */
+int message_get_http_headers(lua_State *L, void *self, const struct arg *argv, size_t argc)
+{
+	const struct envelope *e = envelope_of(L, self);
+
+	IGNORE_ARGS;
+	lua_createtable(L, 0, (int)e->nfields);
+	for (size_t i = 0; i < e->nfields; i++) {
+		lua_pushstring(L, e->fields[i].value);
+		lua_setfield(L, -2, e->fields[i].name);
+	}
+	return 1;
+}
+
+int message_get_http_host(lua_State *L, void *self, const struct arg *argv, size_t argc)
+{
+	IGNORE_ARGS;
+	return push_text(L, envelope_of(L, self)->host);
+}
+
+int message_get_http_path(lua_State *L, void *self, const struct arg *argv, size_t argc)
+{
+	IGNORE_ARGS;
+	return push_text(L, envelope_of(L, self)->path);
+}
+
+/* With its '?', as in dnsdist. */
+int message_get_http_query(lua_State *L, void *self, const struct arg *argv, size_t argc)
+{
+	const char *query = envelope_of(L, self)->query;
+
+	IGNORE_ARGS;
+	if (query && *query)
+		lua_pushfstring(L, "?%s", query);
+	else
+		lua_pushstring(L, "");
+	return 1;
+}
+
+int message_get_http_scheme(lua_State *L, void *self, const struct arg *argv, size_t argc)
+{
+	IGNORE_ARGS;
+	return push_text(L, envelope_of(L, self)->scheme);
+}
+
+/* What only exists for transports and features that carry it: PROXY, tracing. */
 int message_empty_table(lua_State *L, void *self, const struct arg *argv, size_t argc)
 {
 	IGNORE_ARGS;

@@ -12,14 +12,15 @@ static int add_bind(lua_State *L, const struct word *w, const struct arg *argv, 
 {
 	const char *error = "out of memory";
 	struct lua_here here = {L, w->name};
-	struct bind_conf b = {.proto = PROTO_UDP};
+	struct bind_conf b;
 	struct conf *draft;
 	int rc;
 
 	lua_only_at_start(L, w->name);
 	draft = lua_draft(L);
-	if (field_defaults(bind_fields, bind_field_count, &b) < 0)
+	if (bind_conf_defaults(&b) < 0)
 		return lua_no_memory(L, w->name);
+	b.proto = PROTO_UDP;
 	b.addr = *(const struct addr *)argv[0].o.p;
 	if (!b.addr.port)
 		b.addr.port = 53;

@@ -139,6 +139,24 @@ WORD(ring_options)
 	return 0;
 }
 
+WORD(hedging)
+{
+	const struct arg *table = &argv[0];
+
+	for (size_t i = 0; i < table->t.pairs; i++) {
+		const struct arg_pair *p = &table->t.pair[i];
+		const char *field = strcmp(p->key, "delay") == 0     ? "setHedging_delay_"
+				    : strcmp(p->key, "percent") == 0 ? "setHedging_percent_"
+								     : NULL;
+
+		if (field)
+			set_field(L, p->key, field, &p->value);
+		else
+			lua_warn_at(L, w->name, "unknown option '%s' ignored", p->key);
+	}
+	return 0;
+}
+
 WORD(ring_sampling)
 {
 	(void)w;
@@ -284,6 +302,9 @@ const struct word config_words[] = {
 		DOC("setRingBuffersOptions({recordResponses=false})")},
 	{"setRingBuffersLockRetries", "retries:uint", accepted, DOC("Accepted for compatibility."),
 		DOC("setRingBuffersLockRetries(5)")},
+	{"setHedging", "options:opts", hedging,
+		DOC("Own: a query that waits for its backend longer than delay (milliseconds, 0: never) is sent to a second one of its pool, too, at most percent (10) of all."),
+		DOC("setHedging({delay=300, percent=5})")},
 	{"getRingBuffersSamplingRate", "", ring_sampling,
 		DOC("One query in this many is remembered."), DOC("getRingBuffersSamplingRate()")},
 	{"setUDPSocketBufferSizes", "receive:uint send:uint", udp_buffers,

@@ -1,5 +1,5 @@
 /* words_net.c: what the system knows of its network: resolvers, interfaces, neighbours. */
-#include "lua_priv.h"
+#include "value.h"
 #include <ifaddrs.h>
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
@@ -221,6 +221,75 @@ WORD(mac_address)
 	return 1;
 }
 
+/* ---- names ---- */
+
+struct lookup {
+	struct lua_func *f;
+	const struct addr *found;
+	unsigned n;
+	char name[];
+};
+
+/* Protected: callback(name, {addresses}). */
+static int call_back(lua_State *L)
+{
+	const struct lookup *l = lua_touserdata(L, 1);
+
+	lua_rawgeti(L, LUA_REGISTRYINDEX, l->f->ref);
+	lua_pushstring(L, l->name);
+	lua_createtable(L, (int)l->n, 0);
+	for (unsigned i = 0; i < l->n; i++) {
+		value_push_addr(L, &l->found[i]);
+		lua_rawseti(L, -2, (int)i + 1);
+	}
+	lua_call(L, 2, 0);
+	return 0;
+}
+
+static void resolved(void *ctx, const struct addr *found, unsigned n)
+{
+	struct lookup *l = ctx;
+	lua_State *L = lua_func_push(l->f);
+
+	if (L) { /* else a reload closed its state */
+		lua_pop(L, 1);
+		l->found = found;
+		l->n = n;
+		if (lua_cpcall(L, call_back, l) != 0)
+			lua_row_error(L, "getAddressInfo");
+		lua_leave(l->f->lua);
+	}
+	lua_func_free(&l->f);
+	mem_free(l);
+}
+
+WORD(address_info)
+{
+	const struct host *h = lua_self(L)->host;
+	struct lua_func *f;
+	struct lookup *l;
+	struct name name;
+
+	if (name_from_text(&name, argv[0].s.p, argv[0].s.len) < 0)
+		return lua_fail(L, w->name, "argument 1 (name): got '%.80s', expected a host name", argv[0].s.p);
+	if (h->check_only || h->client || !h->resolve)
+		return 0;
+	f = lua_func_new(L, 2);
+	l = mem_zalloc(sizeof(*l) + argv[0].s.len + 1);
+	if (!l) {
+		lua_func_free(&f);
+		return lua_no_memory(L, w->name);
+	}
+	l->f = f;
+	memcpy(l->name, argv[0].s.p, argv[0].s.len);
+	if (h->resolve(h->ctx, l->name, resolved, l) < 0) {
+		lua_func_free(&l->f);
+		mem_free(l);
+		lua_note(L, w->name, "%s cannot be resolved now", argv[0].s.p);
+	}
+	return 0;
+}
+
 const struct word net_words[] = {
 	{"getResolvers", "file:str", get_resolvers,
 		DOC("The addresses in a resolv.conf, as a list."),
@@ -234,6 +303,9 @@ const struct word net_words[] = {
 	{"getListOfRangesOfNetworkInterface", "interface:str", ranges,
 		DOC("The netmasks of an interface, as a list."),
 		DOC("getListOfRangesOfNetworkInterface(\"lo\")")},
+	{"getAddressInfo", "name:str callback:func", address_info,
+		DOC("Asks for the addresses of a host; when they are there the function is called with its name and a list of them, empty when there are none."),
+		DOC("getAddressInfo(\"resolver.example\", function(name, addresses) end)")},
 	{"getMACAddress", "address:addr", mac_address,
 		DOC("The six bytes of a neighbour's MAC address, or \"\"."),
 		DOC("getMACAddress(\"192.0.2.1\")")},

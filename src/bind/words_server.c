@@ -1,4 +1,5 @@
 /* words_server.c: backends: newServer(), getServer(), showServers() and what a server object can do. */
+#include "health.h"
 #include "log.h"
 #include "lua_priv.h"
 #include <stdio.h>
@@ -37,6 +38,16 @@ static int no_server(lua_State *L, const char *word, const char *error)
 	return 1;
 }
 
+/* keepWarm=true: a quarter of an hour, as long as clients of a house are usually away. */
+static void read_warm(const struct arg *given)
+{
+	enum { WARM_S = 900 };
+	struct arg *warm = (struct arg *)(uintptr_t)arg_get(given, "keepWarm"); /* in memory of this call */
+
+	if (warm && warm->kind == ARG_BOOL)
+		*warm = (struct arg){.kind = ARG_NUM, .n = warm->b ? WARM_S : 0};
+}
+
 WORD(new_server)
 {
 	struct server_conf sc = {.address = NULL};
@@ -58,6 +69,7 @@ WORD(new_server)
 			arg_kind_name(&argv[0]));
 	if (!arg_get(&given, "address"))
 		return lua_fail(L, w->name, "the table has no 'address'");
+	read_warm(&given);
 	if (field_defaults(server_fields, server_field_count, &sc) < 0)
 		return lua_no_memory(L, w->name);
 	if (fields_apply(server_fields, server_field_count, &sc, &given, lua_unknown_option, &here,
@@ -68,6 +80,8 @@ WORD(new_server)
 	s = server_new(&sc, &lua_self(L)->rng, &error);
 	if (!s && strncmp(error, "address: expected", 17) == 0)
 		return no_server(L, w->name, error);
+	if (s && server_conf_check(&s->conf, &error) < 0) /* an address may be a stamp, which sets keys */
+		server_free(&s);
 	if (!s)
 		return lua_fail(L, w->name, "%s", error);
 	push_server(L, s);

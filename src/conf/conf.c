@@ -65,9 +65,7 @@ static int binds_copy(struct conf *to, const struct conf *from)
 	if (to->binds == NULL)
 		return -ENOMEM;
 	for (size_t i = 0; i < from->nbinds; i++) {
-		to->binds[i].proto = from->binds[i].proto;
-		to->binds[i].addr = from->binds[i].addr;
-		if (fields_copy(bind_fields, bind_field_count, &to->binds[i], &from->binds[i]) != 0)
+		if (bind_conf_copy(&to->binds[i], &from->binds[i]) != 0)
 			return -ENOMEM;
 		to->nbinds++;
 	}
@@ -137,18 +135,6 @@ static int check_fast_open_key(const char *key, const char **error_r)
 		"setTCPFastOpenKey: expected four groups of eight hexadecimal digits joined by '-'");
 }
 
-static int check_bind(const struct bind_conf *b, const char **error_r)
-{
-	struct addr addr;
-
-	for (size_t i = 0; i < b->more.n; i++)
-		if (addr_parse(&addr, b->more.v[i], b->addr.port) != 0)
-			return error_set(error_r,
-				"additionalAddresses: expected an address, got '%.80s'",
-				b->more.v[i]);
-	return 0;
-}
-
 static int check(const struct conf *c, const char **error_r)
 {
 	if (check_factor("setWeightedBalancingFactor", c->set.weighted_factor, error_r) != 0 ||
@@ -157,17 +143,18 @@ static int check(const struct conf *c, const char **error_r)
 	if (check_fast_open_key(c->set.tcp_fast_open_key, error_r) != 0)
 		return -EINVAL;
 	for (size_t i = 0; i < c->nbinds; i++)
-		if (check_bind(&c->binds[i], error_r) != 0)
+		if (bind_conf_check(&c->binds[i], error_r) != 0)
 			return -EINVAL;
 	return 0;
 }
 
 static int add_default_bind(struct conf *c)
 {
-	struct bind_conf b = {.proto = PROTO_UDP};
+	struct bind_conf b;
 
-	if (field_defaults(bind_fields, bind_field_count, &b) != 0)
+	if (bind_conf_defaults(&b) != 0)
 		return -ENOMEM;
+	b.proto = PROTO_UDP;
 	must(addr_parse(&b.addr, "127.0.0.1:53", 53) == 0);
 	if (conf_add_bind(c, &b, false) != 0) {
 		bind_conf_free(&b);
@@ -270,7 +257,6 @@ int conf_add_bind(struct conf *c, struct bind_conf *b, bool replace)
 	if (replace)
 		drop_do53(c);
 	c->binds[c->nbinds++] = *b;
-	b->interface = NULL;
-	b->more = (struct field_list){0};
+	*b = (struct bind_conf){.proto = b->proto, .addr = b->addr}; /* what it owned is the configuration's now */
 	return 0;
 }

@@ -1,4 +1,5 @@
 /* conf_pool.c: which servers are in which pools, and what a new configuration takes over from the running one. */
+#include "health.h"
 #include "conf_priv.h"
 #include "mem.h"
 

@@ -70,7 +70,7 @@ static int make_workers(struct daemon *d, const struct conf *c, const char **err
 
 		w->daemon = d;
 		d->nworkers = i + 1;
-		err = lane_init(&w->lane, i, batch, waiting, layout_places(d->layout) ? &edge_home : &edge_own,
+		err = lane_init(&w->lane, i, batch, waiting, layout_places(d->layout) && n > 1 ? &edge_home : &edge_own,
 			d->clients);
 		w->lane.home = home_of;
 		w->lane.fd_max = d->fds - (d->fds > 8 * FD_RESERVE ? FD_RESERVE : d->fds / 8);
@@ -168,8 +168,10 @@ int daemon_check(const struct options *o, const char *config, const struct langu
 	if (!d)
 		return error_set(error_r, "out of memory");
 	d->host.check_only = true;
-	c = daemon_load(d, error_r);
+	c = options_self_signed(o, error_r) == 0 ? daemon_load(d, error_r) : NULL;
 	err = c ? conf_freeze(c, error_r) : -EINVAL;
+	if (err == 0)
+		err = listen_check(c, error_r);
 	if (c)
 		conf_free(&c);
 	daemon_free(&d);
@@ -212,7 +214,7 @@ struct daemon *daemon_new(const struct options *o, const char *config, const str
 		return NULL;
 	}
 	d->fds = process_limits();
-	c = daemon_load(d, error_r);
+	c = options_self_signed(o, error_r) == 0 ? daemon_load(d, error_r) : NULL;
 	if (!c || conf_freeze(c, error_r) < 0 || choose_layout(d, c, error_r) < 0 ||
 		make_workers(d, c, error_r) < 0 || start_control(d, error_r) < 0) {
 		if (c)

@@ -36,7 +36,10 @@ struct daemon {
 	pthread_mutex_t lock;        /* |conf| below */
 	struct conf *conf;           /* the running one */
 	struct listener *listeners[LISTENERS_MAX];
+	unsigned listener_number[LISTENERS_MAX]; /* among the frontends of its protocol */
 	unsigned nlisteners;
+	void (*key_hook)(void *ctx, const uint8_t *key, size_t len); /* a session ticket key was made */
+	void *key_hook_ctx;
 	struct probes *probes;
 	uint64_t started_ms;
 	int signal_fd;
@@ -49,7 +52,9 @@ struct daemon {
 	_Atomic bool serving;        /* fronts read */
 	struct wheel_node serve;
 	uint64_t serve_at_ms;        /* at the latest */
-	struct resolver *resolver;   /* resolve.c */
+	struct resolver *resolver;   /* resolve.c: worker 0's */
+	struct asker *asker;         /* resolve_system.c: under |lock| */
+	struct watch *netlink;       /* netlink.c: worker 0's */
 	pthread_t reloader;
 	bool reloader_started;
 	/* views for bind/ */
@@ -66,6 +71,7 @@ struct listen_plan {
 	bool fresh[LISTENERS_MAX];
 	struct bind_conf conf[LISTENERS_MAX]; /* only its numbers are used: its strings are the configuration's */
 	int *fds[LISTENERS_MAX]; /* per worker, -1: none */
+	unsigned number[LISTENERS_MAX];
 	unsigned n;
 };
 int listen_open(struct daemon *, const struct conf *, struct listen_plan *, const char **error_r) WUNUSED;
@@ -73,6 +79,11 @@ void listen_cancel(struct daemon *, struct listen_plan *);
 void listen_apply(struct daemon *, struct listen_plan *); /* starts fresh fronts, stops those not in the plan */
 void listen_serve(struct daemon *); /* d->plan goes to work */
 void listen_show(struct daemon *, struct text *);
+int listen_check(const struct conf *, const char **error_r) WUNUSED; /* do certificates and keys load? */
+
+/* frontend.c: encrypted frontends while they run */
+void frontend_host(struct daemon *); /* fills its part of d->host */
+void frontend_tick(struct daemon *, uint64_t now_ms); /* ticket keys change with time; about once a second */
 
 /* post.c */
 int post_conf(struct worker *, struct conf *); /* takes over the reference */
@@ -80,9 +91,19 @@ int post_front(struct worker *, struct listener *, int fd); /* fd -1: stop it */
 int post_reconnect(struct worker *, struct server *);
 void post_sweep(struct worker *);
 void post_stop(struct worker *); /* needs no memory */
-/* resolve.c: backends given by host name */
+/* resolve.c: backends given by host name; worker 0 */
+void resolve_tick(struct daemon *, const struct conf *, uint64_t now_ms); /* once before the loop runs, then once a second */
+/* resolve_settled: every such backend has had its first answer, and a moment for its first check. */
+bool resolve_settled(const struct daemon *, uint64_t now_ms);
+void resolve_kick(struct daemon *); /* the network changed: who has no address is looked up at once */
 void resolve_stop(struct daemon *);
-void resolve_tick(struct daemon *, const struct conf *, uint64_t now_ms);
+/* daemon_resolve is host.resolve: getAddressInfo(); |daemon| is a struct daemon.  When the daemon ends before there is an
+ * answer, |done| hears of no address.  Any thread. */
+int daemon_resolve(void *daemon, const char *name, void (*done)(void *done_ctx, const struct addr *, unsigned n),
+	void *done_ctx);
+/* netlink.c: links, addresses and routes that change; worker 0 */
+void netlink_start(struct daemon *); /* where there is no netlink this is only said */
+void netlink_stop(struct daemon *);
 /* reload.c */
 struct conf *daemon_load(struct daemon *, const char **error_r); /* file and command line, not frozen */
 int daemon_install(struct daemon *, struct conf *, const char **error_r); /* frozen; taken over; publishes it */

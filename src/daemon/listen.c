@@ -3,7 +3,11 @@
 #include <stdio.h>
 #include <unistd.h>
 
-static const struct front_ops *const do53[] = {&front_udp, &front_tcp};
+/* serves: does |ops| speak what |b| asks for?  A Do53 bind means UDP and TCP. */
+static bool serves(const struct front_ops *ops, const struct bind_conf *b)
+{
+	return ops->proto == b->proto || (b->proto == PROTO_UDP && ops->proto == PROTO_TCP);
+}
 
 static struct listener *find(struct daemon *d, const struct front_ops *ops, const struct bind_conf *b,
 	const struct listen_plan *plan)
@@ -83,7 +87,7 @@ static bool fast_open_key(const char *text, uint8_t key[16])
 }
 
 static int plan_one(struct daemon *d, const struct conf *c, const struct front_ops *ops, const struct bind_conf *b,
-	struct listen_plan *plan, const char **error_r)
+	unsigned number, struct listen_plan *plan, const char **error_r)
 {
 	struct listener *l = find(d, ops, b, plan);
 	unsigned i = plan->n;
@@ -92,14 +96,15 @@ static int plan_one(struct daemon *d, const struct conf *c, const struct front_o
 		return error_set(error_r, "more than %d listening sockets", LISTENERS_MAX);
 	plan->fresh[i] = l == NULL;
 	plan->conf[i] = *b;
+	plan->number[i] = number;
 	plan->fds[i] = NULL;
 	if (l) {
 		plan->listeners[plan->n++] = listener_ref(l);
 		return 0;
 	}
-	l = listener_new(ops, b);
+	l = listener_new(ops, b, error_r);
 	if (!l)
-		return error_set(error_r, "out of memory");
+		return -EINVAL;
 	l->recv_buffer = c->set.udp_recv_buffer;
 	l->send_buffer = c->set.udp_send_buffer;
 	l->has_fast_open_key = fast_open_key(c->set.tcp_fast_open_key, l->fast_open_key);
@@ -112,25 +117,35 @@ static int plan_one(struct daemon *d, const struct conf *c, const struct front_o
 	return open_fds(d, l, plan->fds[i], error_r);
 }
 
-static int plan_bind(struct daemon *d, const struct conf *c, const struct bind_conf *b, struct listen_plan *plan,
-	const char **error_r)
+static int plan_bind(struct daemon *d, const struct conf *c, const struct bind_conf *b, unsigned number,
+	struct listen_plan *plan, const char **error_r)
 {
-	for (size_t k = 0; k < LEN(do53); k++) {
-		int err = plan_one(d, c, do53[k], b, plan, error_r);
+	for (const struct front_ops *const *ops = registry_fronts; *ops; ops++) {
+		int err = serves(*ops, b) ? plan_one(d, c, *ops, b, number, plan, error_r) : 0;
 
-		for (size_t m = 0; err == 0 && m < b->more.n; m++) {
+		for (size_t m = 0; err == 0 && serves(*ops, b) && m < b->more.n; m++) {
 			struct bind_conf other = *b;
 
 			other.more = (struct field_list){0};
-			if (addr_parse(&other.addr, b->more.v[m], 53) < 0)
+			if (addr_parse(&other.addr, b->more.v[m], b->addr.port) < 0)
 				return error_set(error_r, "additionalAddresses: expected an address, got '%s'",
 					b->more.v[m]);
-			err = plan_one(d, c, do53[k], &other, plan, error_r);
+			err = plan_one(d, c, *ops, &other, number, plan, error_r);
 		}
 		if (err < 0)
 			return err;
 	}
 	return 0;
+}
+
+/* number_of counts the binds of the same protocol before |i|: what getTLSFrontend() and others call it. */
+static unsigned number_of(const struct conf *c, size_t i)
+{
+	unsigned n = 0;
+
+	for (size_t k = 0; k < i; k++)
+		n += c->binds[k].proto == c->binds[i].proto;
+	return n;
 }
 
 void listen_cancel(struct daemon *d, struct listen_plan *plan)
@@ -149,7 +164,7 @@ int listen_open(struct daemon *d, const struct conf *c, struct listen_plan *plan
 {
 	plan->n = 0;
 	for (size_t i = 0; i < c->nbinds; i++) {
-		int err = plan_bind(d, c, &c->binds[i], plan, error_r);
+		int err = plan_bind(d, c, &c->binds[i], number_of(c, i), plan, error_r);
 
 		if (err < 0) {
 			listen_cancel(d, plan);
@@ -167,10 +182,20 @@ static bool planned(const struct listen_plan *plan, const struct listener *l)
 	return false;
 }
 
+/* renew gives a listener that stays the new file's options, and reads its certificates again. */
+static void renew(struct listener *l, const struct bind_conf *b)
+{
+	const char *error = "";
+
+	if (listener_update(l, b, &error) < 0 || (b->tls.certs.n && listener_certs(l, NULL, &error) < 0))
+		log_error(FRONT, "%s; the old certificates stay", error);
+}
+
 void listen_apply(struct daemon *d, struct listen_plan *plan)
 {
 	for (unsigned i = 0; i < plan->n; i++) {
-		listener_update(plan->listeners[i], &plan->conf[i]);
+		if (!plan->fresh[i])
+			renew(plan->listeners[i], &plan->conf[i]);
 		for (unsigned w = 0; plan->fresh[i] && w < d->nworkers; w++)
 			if (plan->fds[i][w] >= 0 &&
 				post_front(&d->workers[w], plan->listeners[i], plan->fds[i][w]) < 0)
@@ -187,6 +212,7 @@ void listen_apply(struct daemon *d, struct listen_plan *plan)
 	for (unsigned i = 0; i < d->nlisteners; i++)
 		listener_free(&d->listeners[i]);
 	memcpy(d->listeners, plan->listeners, plan->n * sizeof(plan->listeners[0]));
+	memcpy(d->listener_number, plan->number, plan->n * sizeof(plan->number[0]));
 	d->nlisteners = plan->n;
 	pthread_mutex_unlock(&d->lock);
 }
@@ -213,4 +239,17 @@ void listen_show(struct daemon *d, struct text *out)
 			atomic_load(&l->max_connections));
 	}
 	pthread_mutex_unlock(&d->lock);
+}
+
+int listen_check(const struct conf *c, const char **error_r)
+{
+	for (size_t i = 0; i < c->nbinds; i++)
+		for (const struct front_ops *const *ops = registry_fronts; *ops; ops++) {
+			struct listener *l = serves(*ops, &c->binds[i]) ? listener_new(*ops, &c->binds[i], error_r) : NULL;
+
+			if (!l && serves(*ops, &c->binds[i]))
+				return -EINVAL;
+			listener_free(&l);
+		}
+	return 0;
 }

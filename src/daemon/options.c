@@ -1,11 +1,13 @@
 /* options.c: the command line. */
 #include "worker.h"
+#include "log.h"
 #include "registry.h"
+#include "tls.h"
 #include <getopt.h>
 #include <stdio.h>
 #include <unistd.h>
 
-enum { OPT_CHECK = 256, OPT_SUPERVISED, OPT_NO_SYSLOG, OPT_TIMESTAMPS, OPT_STRUCTURED, OPT_BACKEND };
+enum { OPT_CHECK = 256, OPT_SUPERVISED, OPT_NO_SYSLOG, OPT_TIMESTAMPS, OPT_STRUCTURED, OPT_BACKEND, OPT_SELF_SIGNED };
 
 static const struct option longs[] = {
 	{"acl", required_argument, NULL, 'a'},
@@ -18,6 +20,7 @@ static const struct option longs[] = {
 	{"help", no_argument, NULL, 'h'},
 	{"local", required_argument, NULL, 'l'},
 	{"log-timestamps", no_argument, NULL, OPT_TIMESTAMPS},
+	{"self-signed", required_argument, NULL, OPT_SELF_SIGNED},
 	{"setkey", required_argument, NULL, 'k'},
 	{"structured-logging", required_argument, NULL, OPT_STRUCTURED},
 	{"structured-logging-backend", required_argument, NULL, OPT_BACKEND},
@@ -45,6 +48,8 @@ void options_help(void)
 	     "      --log-timestamps     begin plain log lines with the time\n"
 	     "      --structured-logging true|false   key=\"value\" log lines (default true)\n"
 	     "      --structured-logging-backend NAME  default or json\n"
+	     "      --self-signed NAME[,ADDRESS...]  make a certificate for these, in memory; the file calls it 'self-signed'.\n"
+	     "                           Without DoT and DoH in the file, both are served beside its first address\n"
 	     "  -V, --version            version and features\n"
 	     "  -h, --help               this text\n"
 	     "  -c, --client; -e, --execute COMMAND   need the console: not supported yet\n"
@@ -113,6 +118,9 @@ static int take(struct options *o, int opt)
 	case OPT_CHECK:
 		o->check = true;
 		return 0;
+	case OPT_SELF_SIGNED:
+		o->self_signed = optarg;
+		return 0;
 	case OPT_SUPERVISED:
 		o->supervised = true;
 		return 0;
@@ -177,13 +185,20 @@ const char *options_find_config(const struct options *o)
 static int apply_locals(const struct options *o, struct conf *c, const char **error_r)
 {
 	for (unsigned i = 0; i < o->locals; i++) {
-		struct bind_conf b = {.proto = PROTO_UDP, .enable_proxy = true};
+		struct bind_conf b;
 
-		if (addr_parse(&b.addr, o->local[i], 53) < 0)
+		if (bind_conf_defaults(&b) < 0)
+			return error_set(error_r, "--local: out of memory");
+		b.proto = PROTO_UDP;
+		if (addr_parse(&b.addr, o->local[i], 53) < 0) {
+			bind_conf_free(&b);
 			return error_set(error_r, "--local: expected an address such as 127.0.0.1:53, got '%s'",
 				o->local[i]);
-		if (conf_add_bind(c, &b, i == 0) < 0)
+		}
+		if (conf_add_bind(c, &b, i == 0) < 0) {
+			bind_conf_free(&b);
 			return error_set(error_r, "--local: out of memory");
+		}
 	}
 	return 0;
 }
@@ -224,6 +239,55 @@ static int apply_backends(const struct options *o, struct conf *c, const char **
 	return 0;
 }
 
+/* add_encrypted serves |proto| at |port| of the first plain address, with our own certificate. */
+static int add_encrypted(struct conf *c, uint8_t proto, uint16_t port, const char **error_r)
+{
+	const struct bind_conf *first = c->nbinds ? &c->binds[0] : NULL;
+	struct bind_conf b;
+	bool full;
+
+	if (bind_conf_defaults(&b) < 0)
+		return error_set(error_r, "--self-signed: out of memory");
+	b.proto = proto;
+	if (first)
+		b.addr = first->addr;
+	else
+		must(addr_parse(&b.addr, "127.0.0.1", 0) == 0);
+	b.addr.port = port;
+	full = field_list_add(&b.tls.certs, TLS_SELF_SIGNED) < 0 || field_list_add(&b.tls.keys, TLS_SELF_SIGNED) < 0 ||
+	       (proto == PROTO_DOH && field_list_add(&b.doh.paths, "/dns-query") < 0) || conf_add_bind(c, &b, false) < 0;
+	if (!full)
+		return 0;
+	bind_conf_free(&b);
+	return error_set(error_r, "--self-signed: out of memory");
+}
+
+static int apply_self_signed(const struct options *o, struct conf *c, const char **error_r)
+{
+	if (!o->self_signed)
+		return 0;
+	for (size_t i = 0; i < c->nbinds; i++)
+		if (c->binds[i].proto != PROTO_UDP)
+			return 0; /* the file has its own */
+	if (add_encrypted(c, PROTO_DOT, 853, error_r) < 0)
+		return -EINVAL;
+	return add_encrypted(c, PROTO_DOH, 443, error_r);
+}
+
+int options_self_signed(const struct options *o, const char **error_r)
+{
+	char print[96];
+
+	if (!o->self_signed)
+		return 0;
+	if (tls_self_signed(o->self_signed, print, error_r) < 0)
+		return -EINVAL;
+	log_info(SETUP, "self-signed certificate for %s, SHA-256 fingerprint %s", o->self_signed, print);
+	log_info(SETUP, "try: kdig @127.0.0.1 +tls example.com; kdig @127.0.0.1 +https example.com; "
+			"curl -k --doh-insecure --doh-url https://127.0.0.1/dns-query https://example.com (with -p PORT or :PORT where the file says so)");
+	return 0;
+}
+
 int options_apply(const struct options *o, struct conf *c, const char **error_r)
 {
 	if (o->acls)
@@ -232,6 +296,8 @@ int options_apply(const struct options *o, struct conf *c, const char **error_r)
 		if (netset_add_text(c->acl, o->acl[i]) < 0)
 			return error_set(error_r, "--acl: expected a netmask such as 192.0.2.0/24, got '%s'", o->acl[i]);
 	if (apply_locals(o, c, error_r) < 0)
+		return -EINVAL;
+	if (apply_self_signed(o, c, error_r) < 0)
 		return -EINVAL;
 	return apply_backends(o, c, error_r);
 }

@@ -259,4 +259,5 @@ void daemon_host(struct daemon *d)
 	d->host.show_binds = host_binds;
 	d->host.show_tcp = host_tcp;
 	d->host.shutdown = host_shutdown;
+	frontend_host(d);
 }

@@ -46,7 +46,7 @@ const char *layout_name(const struct layout *l)
 
 bool layout_places(const struct layout *l)
 {
-	return l->split;
+	return l->split || l->spread;
 }
 
 bool layout_small(const struct layout *l)
@@ -86,6 +86,8 @@ bool layout_has(const struct layout *l, enum role role, unsigned worker)
 
 unsigned layout_home(const struct layout *l, unsigned worker, unsigned workers, uint32_t index, bool stream)
 {
+	if (l->spread && stream)
+		return index % workers; /* one connection, not one for each worker */
 	if (!l->split)
 		return worker;
 	return stream ? SPLIT_STREAM : SPLIT_BACKS + index % (workers - SPLIT_BACKS);

@@ -52,6 +52,7 @@ static void tick(struct wheel_node *node, uint64_t now_ms)
 	for (size_t i = 0; i < c->nservers; i++)
 		server_rates(c->servers[i], now_ms);
 	resolve_tick(d, c, now_ms);
+	frontend_tick(d, now_ms);
 	if (d->serving && pthread_mutex_trylock(&d->admin) == 0) {
 		trim(d);
 		pthread_mutex_unlock(&d->admin);

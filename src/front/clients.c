@@ -1,18 +1,20 @@
-/* clients.c: what one client may do: connections at once, connections per second, and bans.
+/* clients.c: what one client may do: connections at once, connections and TLS handshakes per second, and bans.
  *
  * Shared by all workers under one lock; looked at only when a connection opens or closes and a limit is set or
  * somebody is banned.  Clients are masked as the settings say; at most CLIENTS_MAX are remembered. */
 #include "front.h"
 #include <pthread.h>
 
-enum { CLIENTS_MAX = 100000 };
+enum { CLIENTS_MAX = 100000, HOUR_MS = 3600000 };
+
+enum { RATE_CONN, RATE_FULL, RATE_RESUMED, RATES }; /* connections, TLS handshakes of both kinds */
 
 struct who {
 	struct addr key;
 	uint32_t conns;
-	uint32_t rate;          /* connections in this window */
-	uint64_t window_ms;     /* when it began */
-	uint64_t banned_ms;     /* until then */
+	uint32_t n[RATES];          /* in this window */
+	uint64_t window_ms[RATES];  /* when it began */
+	uint64_t banned_ms;         /* until then */
 };
 
 struct clients {
@@ -92,24 +94,42 @@ static struct who *find(struct clients *t, const struct addr *key, bool make)
 	return w;
 }
 
-static enum reason enter(struct who *w, const struct settings *set, uint64_t now_ms)
+/* too_fast counts one more; true, and banned: more of them than |per_s| (0: no limit) over the interval. */
+static bool too_fast(struct clients *t, struct who *w, unsigned rate, uint32_t per_s, const struct settings *set,
+	uint64_t now_ms)
 {
-	uint64_t window_ms = 60000ull * set->tcp_rate_interval_min;
+	if (per_s == 0)
+		return false;
+	if (w->n[rate] == 0 || now_ms - w->window_ms[rate] >= 60000ull * set->tcp_rate_interval_min) {
+		w->window_ms[rate] = now_ms;
+		w->n[rate] = 0;
+	}
+	if (++w->n[rate] <= (uint64_t)per_s * 60 * set->tcp_rate_interval_min)
+		return false;
+	w->banned_ms = now_ms + 1000ull * set->tcp_rate_ban_s;
+	atomic_fetch_add_explicit(&t->bans, 1, memory_order_relaxed);
+	return true;
+}
 
+/* forgettable: neither here nor banned, and no rate was counted that begins later than |since_ms|. */
+static bool forgettable(const struct who *w, uint64_t since_ms)
+{
+	if (w->conns || w->banned_ms)
+		return false;
+	for (unsigned i = 0; i < RATES; i++)
+		if (w->n[i] && w->window_ms[i] >= since_ms)
+			return false;
+	return true;
+}
+
+static enum reason enter(struct clients *t, struct who *w, const struct settings *set, uint64_t now_ms)
+{
 	if (w->banned_ms > now_ms)
 		return REASON_CONN_BANNED;
 	if (set->tcp_per_client && w->conns >= set->tcp_per_client)
 		return REASON_CONN_PER_CLIENT;
-	if (set->tcp_rate) {
-		if (w->rate == 0 || now_ms - w->window_ms >= window_ms) {
-			w->window_ms = now_ms;
-			w->rate = 0;
-		}
-		if (++w->rate > (uint64_t)set->tcp_rate * 60 * set->tcp_rate_interval_min) {
-			w->banned_ms = now_ms + 1000ull * set->tcp_rate_ban_s;
-			return REASON_CONN_RATE;
-		}
-	}
+	if (too_fast(t, w, RATE_CONN, set->tcp_rate, set, now_ms))
+		return REASON_CONN_RATE;
 	w->conns++;
 	return REASON_NONE;
 }
@@ -128,9 +148,7 @@ enum reason clients_enter(struct clients *t, const struct settings *set, const s
 	pthread_mutex_lock(&t->lock);
 	w = find(t, &key, set->tcp_per_client || set->tcp_rate);
 	if (w) {
-		why = enter(w, set, now_ms);
-		if (why == REASON_CONN_RATE)
-			atomic_fetch_add_explicit(&t->bans, 1, memory_order_relaxed);
+		why = enter(t, w, set, now_ms);
 		if (why == REASON_NONE)
 			*who_r = w; /* lives while its connections do */
 	}
@@ -147,11 +165,30 @@ void clients_leave(struct clients *t, struct who **p)
 		return;
 	pthread_mutex_lock(&t->lock);
 	must(w->conns > 0);
-	if (--w->conns == 0 && w->banned_ms == 0 && w->rate == 0) {
+	w->conns--;
+	if (forgettable(w, 0)) {
 		map_del(t->map, &w->key, sizeof(w->key));
 		mem_free(w);
 	}
 	pthread_mutex_unlock(&t->lock);
+}
+
+enum reason clients_shake(struct clients *t, const struct settings *set, const struct addr *a, bool resumed,
+	uint64_t now_ms)
+{
+	uint32_t per_s = resumed ? set->tls_resumed_rate : set->tls_new_rate;
+	struct addr key;
+	struct who *w;
+	bool fast;
+
+	if (per_s == 0)
+		return REASON_NONE;
+	key = key_of(set, a);
+	pthread_mutex_lock(&t->lock);
+	w = find(t, &key, true);
+	fast = w && too_fast(t, w, resumed ? RATE_RESUMED : RATE_FULL, per_s, set, now_ms);
+	pthread_mutex_unlock(&t->lock);
+	return fast ? REASON_CONN_TLS_RATE : REASON_NONE;
 }
 
 void clients_ban(struct clients *t, const struct settings *set, const struct addr *a, uint64_t until_ms)
@@ -184,7 +221,7 @@ void clients_clean(struct clients *t, uint64_t now_ms)
 			bans++;
 		else
 			w->banned_ms = 0;
-		if (w->conns == 0 && w->banned_ms == 0 && (w->rate == 0 || now_ms - w->window_ms > 3600000u))
+		if (forgettable(w, now_ms > HOUR_MS ? now_ms - HOUR_MS : 0))
 			mem_free(map_del(t->map, key, len));
 	}
 	atomic_store_explicit(&t->bans, bans, memory_order_relaxed);

@@ -1,25 +1,53 @@
-/* conn.h: a client's connection, private to front/. */
+/* conn.h: a client's connection, private to front/: a wire, encrypted or not, and the protocol spoken over it. */
 #ifndef FRONT_CONN_H
 #define FRONT_CONN_H
 
 #include "front.h"
+#include "tls.h"
 
 enum { CONN_MAGIC = 0x636f6e6e };
+
+/* What a codec that keeps bytes of its own says of them. */
+enum {
+	CODEC_HALF = 1,  /* a request has begun and is not whole */
+	CODEC_KEEPS = 2, /* answers that the peer does not let go yet */
+	CODEC_ENDED = 4, /* nothing more comes, and all that came is answered */
+	CODEC_WAITS = 8, /* it reads on when an answer was given */
+};
+
+/* One static const row per protocol. */
+struct conn_ops {
+	/* feed runs the whole messages in |p| as far as it may; bytes used.  What is wrong kills the connection; work
+	 * that is put off to a later turn sets |rest|. */
+	size_t (*feed)(struct conn *, const uint8_t *p, size_t len);
+	/* Codecs with memory of their own; NULL where messages are framed straight into |out|. */
+	int (*drain)(struct conn *);             /* appends a record's worth to |out|; 0 or -ENOMEM */
+	unsigned (*state)(const struct conn *);  /* CODEC_… */
+	uint64_t (*idle_ms)(const struct conn *);
+	void (*close)(struct conn *);
+};
 
 struct conn {
 	uint32_t magic;
 	bool eof;        /* the client sends no more */
 	bool dirty;      /* on lane->dirty */
 	bool blocked;    /* the kernel takes no more bytes for now */
+	bool kept;       /* the codec holds answers back */
 	bool proxied;    /* the PROXY header was read, or none is expected */
 	bool inner;
+	bool shaking;    /* TLS is to come or under way */
+	bool rest;       /* read on in a later turn */
 	uint8_t dead;    /* enum reason: close at the end of the turn */
-	struct io io;
+	uint8_t version; /* enum tls_version */
+	struct wire wire;
 	struct lane *lane;
 	struct front *front;
 	struct who *who; /* the client as one that is counted, or NULL */
 	struct addr remote, local, peer;
 	struct bytes in, out;
+	void *codec;                /* the protocol's own, NULL at first */
+	struct tls_stats *tls_stats; /* of the server that |wire| holds */
+	struct envelope *envelope;  /* NULL: no server name was given */
 	struct client *waiting; /* queries in flight */
 	unsigned pending, queries, reads;
 	struct wheel_node timer;
@@ -27,8 +55,62 @@ struct conn {
 	struct conn *idle_next, *idle_prev, *dirty_next;
 };
 
-/* conn_new takes |fd| and |who|; NULL: memory is out and both are still the caller's. */
-struct conn *conn_new(struct front *, int fd, const struct addr *peer, struct who *who) WUNUSED;
-void conn_free(struct conn *, enum reason); /* not while it is marked dirty */
+/* conn_new takes |fd|, which is closed when it fails, and |who| only with REASON_NONE. */
+enum reason conn_new(struct front *, int fd, const struct addr *peer, struct who *who) WUNUSED;
+void conn_free(struct conn *, enum reason) NONNULL; /* not while it is marked dirty */
+
+/* ---- between conn.c and conn_io.c ---- */
+void conn_ready(struct io *, short what) NONNULL;
+void conn_look(struct conn *, uint64_t at_ms) NONNULL; /* a deadline at |at_ms| is not to be missed */
+enum reason conn_begin_tls(struct conn *) WUNUSED NONNULL; /* puts TLS on its wire, which waits for nothing now */
+static inline const struct conn_ops *conn_ops_of(const struct conn *c)
+{
+	return c->front->ops->conn;
+}
+static inline unsigned conn_state(const struct conn *c)
+{
+	return c->codec ? conn_ops_of(c)->state(c) : 0;
+}
+
+/* ---- for protocols ---- */
+void conn_kill(struct conn *, enum reason) NONNULL; /* at the end of the turn: nobody on the stack loses its connection */
+void conn_dirty(struct conn *) NONNULL;   /* to be looked at, at the end of the turn */
+void conn_active(struct conn *) NONNULL;  /* something of use happened */
+bool conn_may_take(const struct conn *) NONNULL;
+bool conn_overloaded(const struct conn *) NONNULL;
+/* conn_query starts a query of |c|; |from| its client's address.  conn_last: was it the last one that |c| may ask? */
+void conn_query(struct conn *c, const struct client_ops *, const struct addr *from, const struct envelope *,
+	void *stream_user, const uint8_t *msg, size_t len);
+bool conn_last(const struct conn *) NONNULL;
+void conn_waits(struct client *) NONNULL; /* client_ops.waits; conn_leave ends it */
+void conn_leave(struct client *) NONNULL;
+size_t conn_pad(struct client *, const uint8_t *msg, size_t len) NONNULL; /* pads |msg| where it is, if it is to be */
+
+static inline const struct settings *conn_settings(const struct conn *c)
+{
+	return &core_conf(&c->lane->core)->set;
+}
+
+/* ---- front_accept.c, shared by the rows of all streams ---- */
+int accept_open(struct listener *, const char **error_r);
+int accept_start(struct front *);
+void accept_stop(struct front *);
+
+/* ---- front_tcp.c: two bytes of length, then the message ---- */
+extern const struct conn_ops conn_dns16;
+
+/* ---- listener.c ---- */
+struct doh_site *listener_site(struct listener *) WUNUSED NONNULL; /* a reference; NULL: none */
+
+/* ---- site.c: what a DoH frontend serves; never changes, shared ---- */
+struct doh_site {
+	_Atomic uint32_t refs;
+	struct bind_conf conf;     /* of it, |doh| */
+	struct http_field *fields; /* custom headers, and behind them "allow" for status 405 */
+	size_t nfields;
+};
+struct doh_site *site_new(const struct bind_doh *) WUNUSED NONNULL; /* NULL: memory is out */
+struct doh_site *site_ref(struct doh_site *) NONNULL;
+void site_free(struct doh_site **) NONNULL;
 
 #endif

@@ -55,7 +55,7 @@ static enum reason admit(struct front *f, const struct addr *peer, struct who **
 	struct conn *oldest;
 	enum reason why;
 
-	if (!proxy && !netset_match(conf->acl, peer))
+	if (!proxy && !l->late_acl && !netset_match(conf->acl, peer))
 		return REASON_CONN_ACL;
 	why = clients_enter(f->lane->clients, &conf->set, peer, loop_ms(&f->lane->loop), who_r);
 	if (why != REASON_NONE || l->max_connections == 0 || l->conns < l->max_connections)
@@ -101,18 +101,19 @@ static void accept_ready(struct io *io, short what)
 				continue; /* the next one gets the descriptor of an idle one */
 			return;
 		}
-		if (why == REASON_NONE && !conn_new(f, fd, &peer, who)) {
+		if (why != REASON_NONE) {
+			close(fd);
+		} else {
+			why = conn_new(f, fd, &peer, who);
+			if (why == REASON_NONE)
+				continue;
 			clients_leave(f->lane->clients, &who);
-			why = REASON_CONN_OUT_OF_MEMORY;
 		}
-		if (why == REASON_NONE)
-			continue;
 		stat_reason(&f->lane->counters, why);
-		close(fd);
 	}
 }
 
-static int tcp_open(struct listener *l, const char **error_r)
+int accept_open(struct listener *l, const char **error_r)
 {
 	struct sock_opts o = {
 		.interface = l->conf.interface,
@@ -128,19 +129,17 @@ static int tcp_open(struct listener *l, const char **error_r)
 	return fd;
 }
 
-static int tcp_start(struct front *f)
+int accept_start(struct front *f)
 {
 	f->pause.fire = rest_over;
 	io_init(&f->io, &f->lane->loop, f->fd, accept_ready);
 	return io_want(&f->io, IO_READ);
 }
 
-static void tcp_stop(struct front *f)
+void accept_stop(struct front *f)
 {
 	wheel_disarm(&f->lane->loop.wheel, &f->pause);
 	io_stop(&f->io);
 	close(f->fd);
 	f->fd = -1;
 }
-
-const struct front_ops front_tcp = {"TCP", PROTO_TCP, false, tcp_open, tcp_start, tcp_stop};

@@ -106,7 +106,7 @@ static void one(struct front *f, struct dgram *d)
 	}
 	c->ifindex = d->ifindex;
 	c->proto = PROTO_UDP;
-	c->stream = c->inner = false;
+	c->stream = c->inner = c->pad = false;
 	if (netset_size(proxies) && f->listener->enable_proxy && netset_match(proxies, &d->from) &&
 		unwrap(f, c, d) < 0) {
 		stat_reason(&f->lane->counters, REASON_PROXY_HEADER);
@@ -151,4 +151,4 @@ static void udp_stop(struct front *f)
 	sock_hush(f->fd, f->local.family);
 }
 
-const struct front_ops front_udp = {"UDP", PROTO_UDP, true, udp_open, udp_start, udp_stop};
+const struct front_ops front_udp = {"UDP", PROTO_UDP, true, udp_open, udp_start, udp_stop, NULL};

@@ -323,13 +323,38 @@ static struct server *choose(struct query *q)
 	return q->pool->n ? policy->choose(policy, q->pool, &c) : NULL;
 }
 
+/* ask_aside sends a copy of the query to |s|, for its own sake: to learn whether it is back. */
+static void ask_aside(struct query *q, struct server *s)
+{
+	struct query *copy = atomic_load_explicit(&s->outstanding, memory_order_relaxed) == 0 ? query_clone(q) : NULL;
+
+	if (!copy)
+		return;
+	copy->dq.backend = s;
+	copy->over_stream = server_streams(s);
+	if (query_send(copy, s) < 0)
+		query_end(copy);
+}
+
+/* no_server: no backend is up.  Those that are not are asked all the same: nothing waits for the next check. */
 static enum step no_server(struct query *q)
 {
+	struct server *last = q->pool && q->pool->n
+				      ? pool_last_resort(q->pool, &q->core->resort, &q->dq, tried_already)
+				      : NULL;
+	bool stale = q->has_key && !q->nobody && settings(q)->stale_s;
 	unsigned hit = 0;
-	ssize_t n = 0;
+	ssize_t n;
 
-	if (q->has_key && !q->nobody && settings(q)->stale_s)
-		n = look(q, settings(q)->stale_s, &hit);
+	if (last)
+		stat_inc(q->core->counters, COUNTER_LAST_RESORT);
+	if (last && !stale && !settings(q)->servfail_no_server) {
+		q->dq.backend = last;
+		return S_FORWARD;
+	}
+	if (last)
+		ask_aside(q, last);
+	n = stale ? look(q, settings(q)->stale_s, &hit) : 0;
 	if (n > 0)
 		return found(q, (size_t)n, hit & ~(unsigned)CACHE_REFRESH);
 	if (!settings(q)->servfail_no_server)
@@ -346,6 +371,23 @@ static enum step step_choose(struct query *q)
 		return no_server(q);
 	q->dq.backend = s;
 	return S_FORWARD;
+}
+
+static enum reason why_not(int err)
+{
+	switch (err) {
+	case -EAGAIN:
+		return REASON_IDS_EXHAUSTED;
+	case -ENETUNREACH:
+	case -EHOSTUNREACH:
+	case -ENETDOWN:
+	case -EADDRNOTAVAIL:
+		return REASON_NO_ROUTE;
+	case -ETIME:
+		return REASON_TIMEOUT;
+	default:
+		return REASON_SEND_ERROR;
+	}
 }
 
 /* forward parks the query and hands it to the backend's way out. */
@@ -365,11 +407,11 @@ static enum step step_forward(struct query *q)
 	}
 	p->ask_has_opt = dq_edns(&q->dq)->present;
 	p->xfr = is_xfr(p) && p->client.stream;
-	p->over_stream = server->conf.tcp_only || (p->client.stream && p->client.proto != PROTO_DOH) || p->tc_retried;
+	p->over_stream = server_streams(server) || (p->client.stream && p->client.proto != PROTO_DOH) || p->tc_retried;
 	err = query_send(p, server);
 	if (err < 0) {
 		atomic_fetch_add_explicit(&server->send_errors, 1, memory_order_relaxed);
-		query_fail(p, err == -EAGAIN ? REASON_IDS_EXHAUSTED : REASON_SEND_ERROR);
+		query_fail(p, why_not(err));
 	}
 	return S_WAIT;
 }

@@ -41,6 +41,12 @@ enum step query_restart(struct query *);
  * REASON_NONE starts a query at S_CHOOSE that has not been sent yet. */
 void query_fail(struct query *, enum reason);
 void query_timeout(struct wheel_node *, uint64_t now_ms); /* the deadline of a query that waits */
+void query_stop_waiting(struct query *); /* the backend is done with it; a hedge ends */
+
+/* query_hedge.c: a second backend is asked when the first is slow (setHedging) */
+/* query_hedge_at: when to do so, ms; UINT64_MAX never.  query_hedge does it. */
+uint64_t query_hedge_at(const struct query *);
+void query_hedge(struct query *);
 
 /* query_state.c */
 /* query_init makes the core's scratch place a new query of |client|; the message is in core->work. */

@@ -1,5 +1,6 @@
 /* query_reply.c: a query that waits: how it is sent, and what comes back: its reply, parts of a transfer, a loss, its
  * deadline. */
+#include "health.h"
 #include "query_priv.h"
 
 static const struct settings *settings(const struct query *q)
@@ -7,17 +8,44 @@ static const struct settings *settings(const struct query *q)
 	return &q->hold->conf->set;
 }
 
+/* deadline of an attempt: over a stream one for the whole query, whatever becomes of its connections. */
+static uint64_t deadline(struct query *p, const struct server *server)
+{
+	uint64_t now_ms = p->core->now_ms, wait_ms = settings(p)->query_deadline_ms;
+
+	if (p->deadline_ms == 0 && wait_ms)
+		p->deadline_ms = p->dq.born_us / 1000 + wait_ms;
+	if (p->over_stream) {
+		if (p->deadline_ms == 0)
+			p->deadline_ms = now_ms + 1000ull * server->conf.recv_timeout_s;
+		return p->deadline_ms;
+	}
+	wait_ms = 1000ull * (server->conf.udp_timeout_s ? server->conf.udp_timeout_s : settings(p)->udp_timeout_s);
+	return p->deadline_ms && p->deadline_ms < now_ms + wait_ms ? p->deadline_ms : now_ms + wait_ms;
+}
+
+/* wait arms the timer for what comes first: asking a second backend, or the end. */
+static void wait(struct query *q)
+{
+	uint64_t hedge_ms = query_hedge_at(q);
+
+	query_wait_at(q, hedge_ms < q->end_ms ? hedge_ms : q->end_ms, query_timeout);
+}
+
 int query_send(struct query *p, struct server *server)
 {
 	struct core *core = p->core;
 	struct back *back = core->edge->back(core, server, p->over_stream);
-	uint64_t wait_ms;
 	int err;
 
 	p->dq.msg = NULL; /* the message is |ask| now */
 	p->back = back;
 	p->sent_us = core->now_us;
-	p->tries++;
+	p->tries += p->tries < UINT8_MAX;
+	p->back_tries = 0;
+	p->end_ms = deadline(p, server);
+	if (p->end_ms <= core->now_ms)
+		return -ETIME;
 	err = back ? back->ops->send(back, p) : -ENOMEM;
 	if (err < 0)
 		return err;
@@ -26,11 +54,7 @@ int query_send(struct query *p, struct server *server)
 		atomic_fetch_add_explicit(&server->queries, 1, memory_order_relaxed);
 		atomic_fetch_add_explicit(&server->outstanding, 1, memory_order_relaxed);
 	}
-	if (p->over_stream)
-		wait_ms = (uint64_t)server->conf.recv_timeout_s * 1000;
-	else
-		wait_ms = 1000ull * (server->conf.udp_timeout_s ? server->conf.udp_timeout_s : settings(p)->udp_timeout_s);
-	query_wait_at(p, core->now_ms + wait_ms, query_timeout);
+	wait(p);
 	return 0;
 }
 
@@ -60,15 +84,19 @@ bool query_matches(struct query *q, const uint8_t *msg, size_t len)
 	return false;
 }
 
-/* stop_waiting: the backend is done with |q|, one way or the other. */
-static void stop_waiting(struct query *q)
+void query_stop_waiting(struct query *q)
 {
+	struct query *hedge = q->hedge;
+
 	if (!q->waiting)
 		return;
 	q->waiting = false;
 	wheel_disarm(q->core->wheel, &q->timer);
 	if (!q->relay)
 		atomic_fetch_sub_explicit(&q->dq.backend->outstanding, 1, memory_order_relaxed);
+	q->hedge = NULL;
+	if (hedge)
+		query_forget(hedge);
 }
 
 /* take_reply copies the reply to where it may grow, and sets the query up to work on it. */
@@ -76,7 +104,8 @@ static void take_reply(struct query *q, const uint8_t *msg, size_t len)
 {
 	struct dq *dq = &q->dq;
 
-	memcpy(q->core->reply, msg, len);
+	if (msg != q->core->reply) /* a hedge's reply is there already */
+		memcpy(q->core->reply, msg, len);
 	dq->msg = q->core->reply;
 	dq->len = len;
 	dq->cap = QUERY_BUF;
@@ -90,7 +119,7 @@ void query_reply(struct query *q, const uint8_t *msg, size_t len)
 	struct server *s = q->dq.backend;
 	bool servfail = dns_rcode(msg) == RCODE_SERVFAIL;
 
-	stop_waiting(q);
+	query_stop_waiting(q);
 	if (q->relay) {
 		take_reply(q, msg, len);
 		query_answer(q);
@@ -177,8 +206,8 @@ void query_part(struct query *q, const uint8_t *msg, size_t len)
 		q->client.ops->part(&q->client, msg, len);
 		return;
 	}
-	wheel_arm(q->core->wheel, &q->timer,
-		q->core->now_ms + (uint64_t)dq->backend->conf.recv_timeout_s * 1000);
+	q->end_ms = q->core->now_ms + (uint64_t)dq->backend->conf.recv_timeout_s * 1000; /* of each part */
+	wheel_arm(q->core->wheel, &q->timer, q->end_ms);
 	take_reply(q, msg, len);
 	query_restore_header(q);
 	dq->is_response = true;
@@ -207,37 +236,47 @@ static void ask_again(struct query *q)
 	dq_changed(dq);
 }
 
-/* tries_max: how often a query is sent before it is given up: over a stream as often as its backend says. */
-static unsigned tries_max(const struct query *q)
+/* give_up ends a query that no backend answered.  Silence is for those who may still hope: where it is known that there
+ * is no way, |tell|, it is kinder to say so at once. */
+static void give_up(struct query *q, bool tell)
 {
-	enum { TRIES_MAX = 3 };
 
-	return q->over_stream && q->dq.backend ? q->dq.backend->conf.retries : TRIES_MAX;
+	if (q->tc_retried && !q->client.stream && dq_answer_truncated(&q->dq) == 0) {
+		q->self = true; /* the whole answer did not come, but that there is one is known */
+		query_run(q, S_FINISH);
+	} else if (tell || settings(q)->servfail_on_timeout) {
+		query_run(q, query_answer_rcode(q, RCODE_SERVFAIL));
+	} else {
+		query_drop(q, REASON_NONE);
+	}
 }
 
 void query_fail(struct query *q, enum reason why)
 {
+	enum { TRIES_MAX = 3 };
+
 	ask_again(q);
 	if (why != REASON_NONE)
 		stat_reason(q->core->counters, why);
-	if ((q->tries == 0 || q->tries < tries_max(q)) && !q->soas) {
+	if ((q->tries == 0 || q->tries < TRIES_MAX) && !q->soas)
 		query_run(q, S_CHOOSE);
-		return;
-	}
-	if (q->client.stream || settings(q)->servfail_on_timeout)
-		query_run(q, query_answer_rcode(q, RCODE_SERVFAIL));
 	else
-		query_drop(q, REASON_NONE);
+		give_up(q, q->client.stream || q->over_stream || why == REASON_NO_ROUTE);
 }
 
 void query_lost(struct query *q, enum reason why)
 {
-	stop_waiting(q);
+	enum { LONG_US = 500000 };
+	bool longer = q->core->now_us - q->sent_us >= LONG_US;
+
+	query_stop_waiting(q);
 	if (q->relay) {
 		query_drop(q, why);
 		return;
 	}
 	atomic_fetch_add_explicit(&q->dq.backend->send_errors, 1, memory_order_relaxed);
+	if (longer && q->tries)
+		q->tries--; /* only quick failures are counted: the deadline ends the others */
 	query_fail(q, why);
 }
 
@@ -269,8 +308,13 @@ void query_timeout(struct wheel_node *node, uint64_t now_ms)
 	struct server *s = q->dq.backend;
 	struct addr from;
 
+	if (now_ms < q->end_ms) {
+		query_hedge(q);
+		query_wait_at(q, q->end_ms, query_timeout);
+		return;
+	}
 	q->back->ops->cancel(q->back, q);
-	stop_waiting(q);
+	query_stop_waiting(q);
 	if (q->relay) { /* its own worker has a deadline too, and counts */
 		q->client.ops->drop(&q->client, REASON_TIMEOUT);
 		query_end(q);
@@ -289,14 +333,21 @@ void query_timeout(struct wheel_node *node, uint64_t now_ms)
 		return;
 	}
 	q->dq.is_response = false;
-	if (settings(q)->servfail_on_timeout)
-		query_run(q, query_answer_rcode(q, RCODE_SERVFAIL));
-	else
-		query_drop(q, REASON_NONE);
+	give_up(q, false);
 }
 
-void query_relay(struct core *core, struct client *client, struct server *server, bool stream, const uint8_t *msg,
-	size_t len)
+void query_forget(struct query *q)
+{
+	must(q->relay && q->parked);
+	if (q->waiting) {
+		q->back->ops->cancel(q->back, q);
+		query_stop_waiting(q);
+	}
+	query_end(q);
+}
+
+struct query *query_relay(struct core *core, struct client *client, struct server *server, bool stream,
+	const uint8_t *msg, size_t len)
 {
 	struct query *q = query_init(core, client, msg, len), *p;
 	enum reason why = REASON_QUERY_MALFORMED;
@@ -307,11 +358,13 @@ void query_relay(struct core *core, struct client *client, struct server *server
 	p = question_parse(q->dq.question, q->dq.msg, len) == 0 ? query_park(q, &why) : NULL;
 	if (!p) {
 		query_drop(q, why);
-		return;
+		return NULL;
 	}
 	memcpy(p->dq.ask_name, msg + DNS_HEADER, p->dq.question->len);
 	p->ask_id = dns_id(msg);
 	p->xfr = p->dq.question->qtype == QTYPE_AXFR || (p->dq.question->qtype == QTYPE_IXFR && stream);
-	if (query_send(p, server) < 0)
-		query_drop(p, REASON_SEND_ERROR);
+	if (query_send(p, server) == 0)
+		return p;
+	query_drop(p, REASON_SEND_ERROR);
+	return NULL;
 }

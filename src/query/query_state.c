@@ -27,6 +27,8 @@ struct query *query_init(struct core *core, const struct client *client, const u
 	q->dq.ask_edns = (struct edns){0}; /* selectors read its flags without asking whether it is there */
 	q->dq.ecs4.net.family = q->dq.ecs6.net.family = 0;
 	q->back = NULL;
+	q->deadline_ms = 0;
+	q->hedge = NULL;
 	q->timer = (struct wheel_node){0};
 	q->magic = QUERY_MAGIC;
 	q->core = core;
@@ -46,6 +48,7 @@ struct query *query_init(struct core *core, const struct client *client, const u
 	q->dq.conf = core->hold->conf;
 	q->dq.counters = core->counters;
 	q->dq.proto = client->proto;
+	q->dq.envelope = client->stream ? client->envelope : NULL; /* datagrams have none, and do not say so */
 	q->dq.pool = "";
 	q->dq.max_returned_ttl = UINT32_MAX;
 	q->dq.temp_failure_ttl = -1;
@@ -161,7 +164,7 @@ struct query *query_park(struct query *s, enum reason *why_r)
 	/* the marks (tags, texts) moved with the copy */
 	s->dq.tags = NULL;
 	s->dq.edes = 0;
-	s->dq.ext = NULL;
+	s->dq.http = NULL;
 	if (q->client.ops->waits)
 		q->client.ops->waits(&q->client);
 	return q;
@@ -176,12 +179,16 @@ struct query *query_clone(struct query *s)
 		return NULL;
 	q->dq.tags = NULL;
 	q->dq.edes = 0;
-	q->dq.ext = NULL;
+	q->dq.http = NULL;
+	q->dq.envelope = NULL;
 	q->dq.delay_ms = 0;
 	q->client.ops = &nobody_ops;
 	q->client.next = q->client.prev = NULL;
 	q->nobody = true;
-	q->waiting = false;
+	q->waiting = q->hedged = false;
+	q->hedge = NULL;
+	q->deadline_ms = 0;
+	q->tries = 0;
 	q->back = NULL;
 	return q;
 }
@@ -190,11 +197,11 @@ void query_end(struct query *q)
 {
 	struct core *core = q->core;
 
-	if (q->dq.tags || q->dq.edes)
+	if (q->dq.tags || q->dq.edes || q->dq.http)
 		dq_free_marks(&q->dq);
 	if (!q->parked)
 		return;
-	must(!q->waiting);
+	must(!q->waiting && !q->hedge);
 	wheel_disarm(core->wheel, &q->timer);
 	mem_free(q->late);
 	all_del(q);
@@ -261,6 +268,7 @@ void query_orphan(struct client *c)
 	c->ops = &nobody_ops;
 	c->conn = NULL;
 	c->front = NULL;
+	c->envelope = q->dq.envelope = NULL;
 	q->nobody = true;
 	stat_reason(q->core->counters, REASON_CLIENT_GONE);
 }
@@ -292,10 +300,8 @@ void core_done(struct core *core)
 		struct query *q = core->all;
 
 		if (q->waiting) {
-			q->waiting = false;
 			q->back->ops->cancel(q->back, q);
-			if (!q->relay)
-				atomic_fetch_sub_explicit(&q->back->server->outstanding, 1, memory_order_relaxed);
+			query_stop_waiting(q);
 		}
 		query_drop(q, REASON_SHUTDOWN);
 	}

@@ -84,6 +84,24 @@ int dq_add_ede(struct dq *dq, unsigned code, const char *text, bool clear)
 	return 0;
 }
 
+int dq_set_http(struct dq *dq, unsigned status, const char *body, size_t len, const char *type)
+{
+	size_t type_len = type ? strlen(type) : 0;
+	struct http_says *h = mem_alloc(sizeof(*h) + len + type_len + 1);
+
+	if (!h)
+		return -ENOMEM;
+	h->status = (uint16_t)status;
+	h->len = len;
+	if (len)
+		memcpy(h->body, body, len);
+	memcpy(h->body + len, type ? type : "", type_len + 1);
+	h->type = (const char *)h->body + len;
+	mem_free(dq->http);
+	dq->http = h;
+	return 0;
+}
+
 void dq_free_marks(struct dq *dq)
 {
 	struct tag *next;
@@ -94,4 +112,6 @@ void dq_free_marks(struct dq *dq)
 	}
 	dq->tags = NULL;
 	free_edes(dq);
+	mem_free(dq->http);
+	dq->http = NULL;
 }

@@ -5,6 +5,7 @@
  * successes in a row.  Lazy: no probes while healthy; when enough of the last real queries failed, one each second
  * (potential failure) until they decide; while failed, one each failed interval, doubled by each failure where that
  * is wanted.  A success while failed that is not yet enough brings the next probe in a second. */
+#include "health.h"
 #include "mem.h"
 #include "server_priv.h"
 
@@ -27,8 +28,8 @@ struct health {
 
 static void set_state(struct server *s, bool up, bool forced)
 {
-	atomic_store_explicit(&s->state, (up ? SERVER_UP : 0) | (forced ? SERVER_FORCED : 0),
-		memory_order_relaxed);
+	atomic_store_explicit(&s->state, (up ? SERVER_UP : 0u) | (forced ? SERVER_FORCED : 0u),
+		memory_order_relaxed); /* and suspect no longer */
 }
 
 static void clear_row(struct health *h)
@@ -246,6 +247,14 @@ uint64_t health_next_ms(const struct server *s)
 	return next_ms;
 }
 
+void health_hurry(struct server *s, uint64_t now_ms)
+{
+	spin_lock(&s->health->lock);
+	if (s->health->next_ms > now_ms)
+		s->health->next_ms = now_ms;
+	spin_unlock(&s->health->lock);
+}
+
 bool health_result(struct server *s, bool ok, uint64_t now_ms)
 {
 	struct health *h = s->health;
@@ -276,10 +285,13 @@ void health_outcome(struct server *s, bool timed_out, bool servfail, uint64_t no
 {
 	struct health *h = s->health;
 	bool bad = timed_out || (servfail && s->conf.lazy_mode == LAZY_TIMEOUT_OR_SERVFAIL);
+	bool back = !bad && !server_up(s); /* it was asked as the last resort, and answers */
 
-	if (atomic_load_explicit(&h->mode, memory_order_relaxed) != HEALTH_LAZY)
+	if (!back && atomic_load_explicit(&h->mode, memory_order_relaxed) != HEALTH_LAZY)
 		return;
 	spin_lock(&h->lock);
+	if (back && h->next_ms > now_ms)
+		h->next_ms = now_ms; /* a check may say so now */
 	if (h->lazy == LAZY_HEALTHY) {
 		enter_sample(h, s->conf.lazy_sample_size, bad);
 		if (too_many_failed(s, h))

@@ -1,4 +1,5 @@
 /* health_query.c: the probe's bytes, and whether its answer is a good one. */
+#include "health.h"
 #include "server_priv.h"
 
 static bool wrong(_Atomic uint64_t *counter)

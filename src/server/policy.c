@@ -217,6 +217,29 @@ void pool_sort(struct pool *pool)
 	}
 }
 
+struct server *pool_last_resort(const struct pool *pool, uint32_t *turn, const struct dq *dq,
+	bool (*tried)(const struct dq *, const struct server *))
+{
+	struct server *down = NULL;
+
+	for (size_t i = 0; i < pool->n; i++) {
+		struct server *s = pool->servers[(*turn + i) % pool->n];
+		uint32_t state = atomic_load_explicit(&s->state, memory_order_relaxed);
+
+		if ((state & (SERVER_UP | SERVER_FORCED)) == SERVER_FORCED ||
+			(state & (SERVER_UP | SERVER_SUSPECT)) == SERVER_UP || tried(dq, s))
+			continue; /* down by hand; or fine, but at a limit of its own */
+		if (state & SERVER_UP) {
+			++*turn;
+			return s;
+		}
+		down = down ? down : s;
+	}
+	if (down)
+		++*turn;
+	return down;
+}
+
 bool pool_available(const struct pool *pool)
 {
 	for (size_t i = 0; i < pool->n; i++)

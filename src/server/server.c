@@ -1,13 +1,11 @@
 /* server.c: backends: birth from a configuration, comparison, the numbers that change while they run. */
 #include "mem.h"
 #include "server_priv.h"
+#include "stat.h"
 #include "text.h"
 #include <ctype.h>
-#include <sched.h>
 
-HOT_KEPT(server_addr);
-
-enum { PORT_DNS = 53, INDEX_MAX = 16384, LATENCY_WEIGHT = 128, HOST_MAX = 253 };
+enum { INDEX_MAX = 16384, LATENCY_WEIGHT = 128 };
 
 /* ---- indices of live servers ----
  * Small numbers are given back and reused, so that workers can index arrays by them.  One table for the process,
@@ -77,82 +75,6 @@ static int set_id(struct server *s, struct rng *rng, const char **error_r)
 	return 0;
 }
 
-/* Labels of letters, digits, '-' and '_'; the last one is not a number, or it would be a mistyped address. */
-static bool is_host_name(const char *s, size_t len)
-{
-	bool letters = false;
-	size_t label = 0;
-
-	if (len > 0 && s[len - 1] == '.')
-		len--;
-	if (len == 0 || len > HOST_MAX)
-		return false;
-	for (size_t i = 0; i < len; i++) {
-		unsigned char c = (unsigned char)s[i];
-
-		if (c == '.') {
-			if (label == 0)
-				return false;
-			label = 0;
-			letters = false;
-			continue;
-		}
-		if (!isalnum(c) && c != '-' && c != '_')
-			return false;
-		letters |= !isdigit(c);
-		if (++label > 63)
-			return false;
-	}
-	return label > 0 && letters;
-}
-
-/* Splits "name" or "name:port"; the family of s->addr stays 0. */
-static int parse_host(struct server *s, const char *text, size_t *len_r)
-{
-	const char *colon = strchr(text, ':');
-	uint64_t port = PORT_DNS;
-
-	*len_r = colon != NULL ? (size_t)(colon - text) : strlen(text);
-	if (colon != NULL && (text_u64(colon + 1, &port) != 0 || port == 0 || port > UINT16_MAX))
-		return -EINVAL;
-	if (!is_host_name(text, *len_r))
-		return -EINVAL;
-	s->addr.port = (uint16_t)port;
-	s->is_name = true;
-	return 0;
-}
-
-/* Parses conf.address and writes it again in its one form, with the port. */
-static int set_address(struct server *s, const char **error_r)
-{
-	const char *given = s->conf.address;
-	char buf[ADDR_TEXT];
-	struct text out = {0};
-	size_t len;
-
-	if (given == NULL || *given == '\0')
-		return error_set(error_r, "address: missing");
-	if (addr_parse(&s->addr, given, PORT_DNS) == 0) {
-		text_add(&out, addr_print(&s->addr, true, buf));
-	} else {
-		memset(&s->addr, 0, sizeof s->addr);
-		if (parse_host(s, given, &len) != 0)
-			return error_set(error_r,
-				"address: expected an address or a host name, with or without a port, got '%.80s'",
-				given);
-		text_add_bytes(&out, given, len);
-		text_addf(&out, ":%u", s->addr.port);
-	}
-	if (out.failed) {
-		text_free(&out);
-		error_set(error_r, "address: out of memory");
-		return -ENOMEM;
-	}
-	mem_free(s->conf.address);
-	s->conf.address = out.p;
-	return 0;
-}
-
 static int check_probe(const struct server_conf *c, const char **error_r)
 {
 	struct name name;
@@ -169,7 +91,7 @@ static int check_probe(const struct server_conf *c, const char **error_r)
 /* Everything that can fail in a new server; what is there then is freed by server_destroy(). */
 static int build(struct server *s, struct rng *rng, const char **error_r)
 {
-	if (set_address(s, error_r) != 0 || set_id(s, rng, error_r) != 0 ||
+	if (address_set(s, error_r) != 0 || set_id(s, rng, error_r) != 0 ||
 		check_probe(&s->conf, error_r) != 0)
 		return -EINVAL;
 	if (health_new(s) != 0 || points_set(s, s->conf.weight) != 0)
@@ -185,6 +107,7 @@ static void server_destroy(struct server *s)
 		server_free(&successor);
 	points_free(s);
 	health_free(s);
+	address_free(s);
 	fields_free(server_fields, server_field_count, &s->conf);
 	index_put(s->index);
 	s->magic = 0;
@@ -290,6 +213,27 @@ bool server_same(const struct server *a, const struct server *b)
 }
 
 /* ---- while running ---- */
+unsigned server_proto(const struct server *s)
+{
+	const struct server_conf *c = &s->conf;
+
+	if (c->tls && c->tls[0])
+		return c->doh_path && c->doh_path[0] ? PROTO_DOH : PROTO_DOT;
+	return c->tcp_only ? PROTO_TCP : PROTO_UDP;
+}
+
+void server_suspect(struct server *s, bool suspect)
+{
+	uint32_t was = atomic_load_explicit(&s->state, memory_order_relaxed);
+
+	if (!!(was & SERVER_SUSPECT) == suspect)
+		return;
+	if (suspect)
+		atomic_fetch_or_explicit(&s->state, SERVER_SUSPECT, memory_order_relaxed);
+	else
+		atomic_fetch_and_explicit(&s->state, ~(uint32_t)SERVER_SUSPECT, memory_order_relaxed);
+}
+
 struct server *server_now(struct server *s)
 {
 	struct server *next;
@@ -297,43 +241,6 @@ struct server *server_now(struct server *s)
 	while ((next = atomic_load_explicit(&s->successor, memory_order_acquire)) != NULL)
 		s = next;
 	return s;
-}
-
-static void addr_lock(struct server *s)
-{
-	while (atomic_exchange_explicit(&s->addr_busy, 1, memory_order_acquire))
-		sched_yield();
-}
-
-/* server_mutable: the lock inside a server is no part of its value. */
-static struct server *server_mutable(const struct server *s)
-{
-	union {
-		const struct server *in;
-		struct server *out;
-	} u = {.in = s};
-
-	return u.out;
-}
-
-void server_set_addr(struct server *s, const struct addr *addr)
-{
-	uint16_t port = addr->port != 0 ? addr->port : s->addr.port;
-
-	addr_lock(s);
-	s->addr = *addr;
-	s->addr.port = port;
-	atomic_store_explicit(&s->addr_busy, 0, memory_order_release);
-}
-
-const struct addr *server_addr_slow(const struct server *c, struct addr *buf)
-{
-	struct server *s = server_mutable(c);
-
-	addr_lock(s);
-	*buf = s->addr;
-	atomic_store_explicit(&s->addr_busy, 0, memory_order_release);
-	return buf;
 }
 
 int server_set_weight(struct server *s, uint32_t weight)

@@ -1,6 +1,8 @@
 /* server_field.c: the keys of newServer's table: one row each, with dnsdist's names and defaults. */
+#include "registry.h"
 #include "server.h"
 #include "text.h"
+#include <ctype.h>
 #include <strings.h>
 
 #define AT(member) offsetof(struct server_conf, member)
@@ -76,22 +78,6 @@ static int set_validator(void *object, const struct arg *a, const char **error_r
 }
 
 /* ---- what this program cannot do yet: switched off is fine, switched on is refused by name ---- */
-static int no_tls(void *object, const struct arg *a, const char **error_r)
-{
-	(void)object;
-	if (a->kind == ARG_STR && a->s.len == 0)
-		return 0;
-	return error_set(error_r, "tls: not supported yet: backends are asked over UDP and TCP only");
-}
-
-static int no_doh(void *object, const struct arg *a, const char **error_r)
-{
-	(void)object;
-	if (a->kind == ARG_STR && a->s.len == 0)
-		return 0;
-	return error_set(error_r, "dohPath: not supported yet: backends are asked over UDP and TCP only");
-}
-
 static int no_upgrade(void *object, const struct arg *a, const char **error_r)
 {
 	(void)object;
@@ -131,7 +117,6 @@ const struct field server_fields[] = {
 	BOOL("disableZeroScope", disable_zero_scope, "false", "No zero-scope look-ups in the cache for this backend."),
 	BOOL("useClientSubnet", use_ecs, "false", "Add the client subnet to its queries."),
 	BOOL("useProxyProtocol", use_proxy, "false", "Begin its queries with a PROXY header."),
-	IGNORED("proxyProtocolAdvertiseTLS", "Accepted and ignored: no client comes over TLS yet."),
 	BOOL("reconnectOnUp", reconnect_on_up, "false", "Open new UDP sockets when it comes up."),
 	U32("maxInFlight", max_in_flight, 0, 65535, "0", "",
 		"Queries at once on one TCP connection; 0: as many as the connection takes, answers in any order."),
@@ -165,23 +150,30 @@ const struct field server_fields[] = {
 	BOOL("lazyHealthCheckUseExponentialBackOff", lazy_backoff, "false", "Double that time at each failed check."),
 	U32("lazyHealthCheckMaxBackOff", lazy_max_backoff_s, 1, 604800, "3600", "s", "Longest such time."),
 
-	CUSTOM("tls", no_tls, "Not supported yet, unless empty."),
-	CUSTOM("dohPath", no_doh, "Not supported yet, unless empty."),
+	STR("tls", tls, "", "Ask it over TLS: 'openssl' (any word but an empty one means the same)."),
+	STR("dohPath", doh_path, "", "With tls: ask it over HTTP/2 (DoH) at this path."),
+	STR("subjectName", subject_name, "", "With tls: name in the handshake, and in its certificate."),
+	STR("subjectAddr", subject_addr, "", "With tls: address in its certificate."),
+	BOOL("validateCertificates", validate, "true", "With tls: check its certificate; needs subjectName or subjectAddr."),
+	STR("caStore", ca_store, "", "With tls: file or directory of trusted certificates; empty: the system's."),
+	STR("ciphers", ciphers, "", "With tls: ciphers of TLS 1.2, as OpenSSL names them."),
+	STR("ciphersTLS13", ciphers13, "", "With tls: cipher suites of TLS 1.3."),
+	STR("ciphers13", ciphers13, "", "The same as ciphersTLS13."),
+	{.name = "ecdheCurves", .type = FIELD_LIST, .offset = AT(curves), .doc = DOC("With tls: groups of the key exchange.")},
+	STR("keyLogFile", key_log, "", "With tls: file that gets the secrets of each connection, for debugging."),
+	BOOL("enableRenegotiation", renegotiation, "false", "With tls: it may renegotiate (TLS 1.2)."),
+	BOOL("releaseBuffers", release_buffers, "true", "With tls: idle connections give their buffers back."),
+	BOOL("ktls", ktls, "false", "With tls: let the kernel encrypt, where it can."),
+	BOOL("addXForwardedHeaders", x_forwarded, "false", "With dohPath: tell it the client in X-Forwarded-For, -Port and -Proto."),
+	BOOL("proxyProtocolAdvertiseTLS", advertise_tls, "false", "The PROXY header says that the client came over TLS."),
+	U32("keepWarm", keep_warm_s, 0, 86400, "0", "s", "Own: keep one connection to it open this long after the last query; true: 900, 0: no longer than others."),
+	BOOL("ignoreDatesUntilClockSet", ignore_dates, "false", "Own, with tls: do not look at dates in certificates while the clock is earlier than this program."),
+	{.name = "bootstrap", .type = FIELD_LIST, .offset = AT(bootstrap),
+		.doc = DOC("Own: addresses of plain resolvers that are asked for its host name; without: the plain backends, else the system.")},
+	{.name = "certificatePins", .type = FIELD_LIST, .offset = AT(pins),
+		.doc = DOC("Own, with tls: SHA-256 (hexadecimal) of the signed part of a certificate in its chain; one of them must be there.")},
 	CUSTOM("autoUpgrade", no_upgrade, "Not supported yet, unless false."),
 	CUSTOM("xskSockets", no_xsk, "Not supported, unless empty."),
-	IGNORED("subjectName", "Has a meaning with tls only."),
-	IGNORED("subjectAddr", "Has a meaning with tls only."),
-	IGNORED("validateCertificates", "Has a meaning with tls only."),
-	IGNORED("caStore", "Has a meaning with tls only."),
-	IGNORED("ciphers", "Has a meaning with tls only."),
-	IGNORED("ciphersTLS13", "Has a meaning with tls only."),
-	IGNORED("ciphers13", "Has a meaning with tls only."),
-	IGNORED("ecdheCurves", "Has a meaning with tls only."),
-	IGNORED("keyLogFile", "Has a meaning with tls only."),
-	IGNORED("enableRenegotiation", "Has a meaning with tls only."),
-	IGNORED("releaseBuffers", "Has a meaning with tls only."),
-	IGNORED("ktls", "Has a meaning with tls only."),
-	IGNORED("addXForwardedHeaders", "Has a meaning with dohPath only."),
 	IGNORED("autoUpgradeInterval", "Has a meaning with autoUpgrade only."),
 	IGNORED("autoUpgradeKeep", "Has a meaning with autoUpgrade only."),
 	IGNORED("autoUpgradePool", "Has a meaning with autoUpgrade only."),
@@ -190,3 +182,62 @@ const struct field server_fields[] = {
 	IGNORED("MACAddr", "Has a meaning with xskSockets only."),
 };
 const size_t server_field_count = LEN(server_fields);
+
+/* ---- what the keys say of each other ---- */
+static bool is_set(const char *s)
+{
+	return s && s[0];
+}
+
+static int need(const char *key, const char *feature, const char **error_r)
+{
+	for (const struct feature *f = registry_features; f->name; f++)
+		if (strcmp(f->name, feature) == 0 && f->on)
+			return 0;
+	return error_set(error_r, "%s: not in this build (%s)", key, feature);
+}
+
+static bool is_sha256(const char *s)
+{
+	size_t n = 0;
+
+	while (isxdigit((unsigned char)s[n]))
+		n++;
+	return n == 64 && !s[n];
+}
+
+static int check_lists(const struct server_conf *c, const char **error_r)
+{
+	struct addr a;
+
+	for (size_t i = 0; i < c->bootstrap.n; i++)
+		if (addr_parse(&a, c->bootstrap.v[i], 53) < 0)
+			return error_set(error_r, "bootstrap: expected an address, got '%.80s'", c->bootstrap.v[i]);
+	for (size_t i = 0; i < c->pins.n; i++)
+		if (!is_sha256(c->pins.v[i]))
+			return error_set(error_r, "certificatePins: expected 64 hexadecimal digits, got '%.80s'", c->pins.v[i]);
+	return 0;
+}
+
+int server_conf_check(const struct server_conf *c, const char **error_r)
+{
+	struct addr a;
+
+	if (check_lists(c, error_r) < 0)
+		return -EINVAL;
+	if (is_set(c->doh_path) && !is_set(c->tls))
+		return error_set(error_r, "dohPath: needs tls='openssl', too");
+	if (!is_set(c->tls))
+		return 0;
+	if (need("tls", "FEATURE_TLS", error_r) < 0 ||
+		(is_set(c->doh_path) && need("dohPath", "FEATURE_DOH", error_r) < 0))
+		return -EINVAL;
+	if (is_set(c->doh_path) && c->doh_path[0] != '/')
+		return error_set(error_r, "dohPath: expected a path such as '/dns-query', got '%.80s'", c->doh_path);
+	if (is_set(c->subject_addr) && addr_parse(&a, c->subject_addr, 0) < 0)
+		return error_set(error_r, "subjectAddr: expected an address, got '%.80s'", c->subject_addr);
+	if (c->validate && !is_set(c->subject_name) && !is_set(c->subject_addr))
+		return error_set(error_r, "tls: its certificate cannot be checked without subjectName or subjectAddr: "
+					  "give one, or validateCertificates=false");
+	return 0;
+}

@@ -12,6 +12,23 @@ static inline void spin_unlock(atomic_flag *lock)
 }
 void bucket_set(struct token_bucket *, double rate, double burst) NONNULL; /* of a bucket in use */
 
+/* ---- server_addr.c ---- */
+/* address_set reads conf.address and writes it again in its one form, with the port; a stamp sets other keys, too.
+ * 0, -EINVAL or -ENOMEM with a sentence. */
+int address_set(struct server *, const char **error_r) WUNUSED NONNULL;
+void address_free(struct server *) NONNULL;
+bool is_host_name(const char *, size_t len) NONNULL;
+/* server_mutable: the lock inside a server is no part of its value. */
+static inline struct server *server_mutable(const struct server *s)
+{
+	union {
+		const struct server *in;
+		struct server *out;
+	} u = {.in = s};
+
+	return u.out;
+}
+
 /* ---- health.c ---- */
 int health_new(struct server *) WUNUSED NONNULL; /* after |conf|; 0 or -ENOMEM */
 void health_free(struct server *) NONNULL;
@@ -49,10 +66,11 @@ static inline uint32_t server_order(const struct server *s)
 {
 	return atomic_load_explicit(&s->order, memory_order_relaxed);
 }
-/* server_usable: up and below its most outstanding queries. */
+/* server_usable: up, not suspect, and below its most outstanding queries. */
 static inline bool server_usable(const struct server *s)
 {
-	return server_up(s) && (s->conf.max_outstanding == 0 || server_load(s) < s->conf.max_outstanding);
+	return (atomic_load_explicit(&s->state, memory_order_relaxed) & (SERVER_UP | SERVER_SUSPECT)) == SERVER_UP &&
+	       (s->conf.max_outstanding == 0 || server_load(s) < s->conf.max_outstanding);
 }
 bool eligible(const struct eligible *, const struct server *) NONNULL;
 /* load_bound: for a balancing factor, what eligible.bound must be; 0 when the factor is off. */

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Every piece of Lua in docs/manual.md is a configuration that --check-config accepts."""
+"""Every piece of Lua in docs/manual.md is a configuration that --check-config accepts, but for certificates that are not
+here and features that this build lacks."""
 import os
 import re
 import subprocess
@@ -20,7 +21,7 @@ def main():
             with open(path, "w") as f:
                 f.write(code)
             r = subprocess.run([SHREWD, "--check-config", "-C", path], capture_output=True, text=True, timeout=20)
-            if r.returncode:
+            if r.returncode and not re.search(r"\.(pem|p12|key|ocsp)\b|not in this build \(FEATURE_", r.stdout + r.stderr):
                 bad += 1
                 print("docs/manual.md:%d: refused:\n%s%s%s" % (line, code, r.stdout, r.stderr))
     print("%d pieces of Lua, %d refused" % (len(pieces), bad))

@@ -1,5 +1,6 @@
 /* edge.c: the world around the core, without sockets: clients that remember what they were told, backends that
  * remember what they were sent, time that passes when the script says so. */
+#include "health.h"
 #include "replay.h"
 #include "log.h"
 #include <stdio.h>
@@ -14,6 +15,20 @@ static void *make(size_t size)
 	return p;
 }
 
+/* keep_page: a copy of the page that goes out in place of an answer. */
+static struct http_says *keep_page(const struct http_says *h)
+{
+	size_t type = h ? strlen(h->type) + 1 : 0;
+	struct http_says *copy = h ? make(sizeof(*h) + h->len + type) : NULL;
+
+	if (!h)
+		return NULL;
+	*copy = *h;
+	memcpy(copy->body, h->body, h->len);
+	copy->type = memcpy(copy->body + h->len, h->type, type);
+	return copy;
+}
+
 /* ---- clients: client.conn is the struct world, client.front the struct asked ---- */
 static void told(struct client *c, enum event_kind kind, const uint8_t *msg, size_t len, enum reason reason)
 {
@@ -26,6 +41,8 @@ static void told(struct client *c, enum event_kind kind, const uint8_t *msg, siz
 	if (len)
 		memcpy(e->msg.p, msg, len);
 	e->msg.len = len;
+	if (kind == EVENT_ANSWER)
+		e->http = keep_page(container_of(c, struct query, client)->dq.http);
 	if (kind != EVENT_PART) {
 		must(!e->asked->ended); /* exactly one answer or drop */
 		e->asked->ended = true;
@@ -57,10 +74,36 @@ static void on_waits(struct client *c)
 
 static const struct client_ops client_ops = {on_answer, on_drop, on_part, on_waits};
 
+/* What its edge knows of a query besides the message; false: nothing. */
+static bool fill_envelope(struct asked *a, const struct spec *s)
+{
+	struct envelope *e = &a->envelope;
+	char *mark;
+
+	if (!s->sni && !s->http)
+		return false;
+	e->sni = s->sni ? s->sni : "";
+	if (!s->http)
+		return true;
+	snprintf(a->path, sizeof(a->path), "%s", s->http);
+	mark = strchr(a->path, '?');
+	if (mark)
+		*mark++ = 0;
+	e->path = a->path;
+	e->query = mark ? mark : "";
+	e->host = s->host ? s->host : "";
+	e->scheme = "https";
+	memcpy(a->header, s->header, sizeof(a->header));
+	e->fields = a->header;
+	e->nfields = s->headers;
+	return true;
+}
+
 struct asked *world_ask(struct world *w, const struct spec *s, const char *label)
 {
 	struct asked *a = make(sizeof(*a));
 	struct client c = {.ops = &client_ops, .front = a, .conn = w, .proto = PROTO_UDP};
+	const char *proto = s->proto;
 
 	snprintf(a->label, sizeof(a->label), "%s", label);
 	a->next = w->asked;
@@ -68,10 +111,14 @@ struct asked *world_ask(struct world *w, const struct spec *s, const char *label
 	if (addr_parse(&c.remote, s->from ? s->from : "10.0.0.1:1234", 1234) < 0 ||
 		addr_parse(&c.local, s->local ? s->local : "127.0.0.1:53", 53) < 0)
 		return NULL;
-	for (unsigned p = 0; s->proto && p < PROTO_COUNT; p++) {
+	if (fill_envelope(a, s)) {
+		c.envelope = &a->envelope;
+		proto = proto ? proto : s->http ? "doh" : "dot";
+	}
+	for (unsigned p = 0; proto && p < PROTO_COUNT; p++) {
 		const char *name = proto_name((enum proto)p);
 
-		if (strcmp(s->proto, name) == 0 || (strncmp(name, "do53-", 5) == 0 && strcmp(s->proto, name + 5) == 0)) {
+		if (strcmp(proto, name) == 0 || (strncmp(name, "do53-", 5) == 0 && strcmp(proto, name + 5) == 0)) {
 			c.proto = (uint8_t)p;
 			c.stream = proto_stream((enum proto)p);
 		}
@@ -332,6 +379,7 @@ void world_stop(struct world *w)
 	}
 	for (struct event *e = w->events, *next; e; e = next) {
 		next = e->next;
+		free(e->http);
 		free(e);
 	}
 	for (struct asked *a = w->asked, *next; a; a = next) {

@@ -34,7 +34,7 @@ bool script_read(struct script *, const char *path);
 void script_free(struct script *);
 
 /* ---- spec.c: what a statement says of a message ---- */
-enum { SPEC_RDATA = 4096, SPEC_OPTIONS = 16 };
+enum { SPEC_RDATA = 4096, SPEC_OPTIONS = 16, SPEC_HEADERS = 8 };
 struct record {
 	enum section section;
 	struct name owner;
@@ -64,6 +64,11 @@ struct spec {
 	uint8_t *raw, *trailing;
 	size_t raw_len, trailing_len;
 	const char *to, *as, *from, *local, *proto, *over;
+	const char *sni, *http, *host;          /* of a query: what its edge knows of it */
+	struct http_field header[SPEC_HEADERS];
+	size_t headers;
+	int status;                             /* of an answer: the page in its place; -1: not said */
+	const char *body, *ctype;
 };
 /* spec_read reads the words from |first| on and the indented lines; false and a sentence in |error|. */
 bool spec_read(struct spec *, const struct statement *, size_t first, char error[256]);
@@ -94,6 +99,9 @@ struct asked { /* one query of a client */
 	struct message msg;
 	struct client *client; /* while it waits */
 	bool ended;
+	struct envelope envelope;
+	struct http_field header[SPEC_HEADERS];
+	char path[256];
 };
 enum event_kind { EVENT_ANSWER, EVENT_DROP, EVENT_PART };
 struct event { /* what a client was told */
@@ -101,6 +109,7 @@ struct event { /* what a client was told */
 	enum event_kind kind;
 	struct asked *asked;
 	enum reason reason;
+	struct http_says *http; /* NULL: none */
 	struct message msg;
 };
 struct flight { /* one query on its way to a backend */

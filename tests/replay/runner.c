@@ -1,6 +1,7 @@
 /* runner.c: one function per statement, and the table of them.
  *
  * Whatever the core did must be claimed (by answer, drop, part, upstream) before the next statement that acts. */
+#include "health.h"
 #include "replay.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -98,6 +99,7 @@ static void forget_first(struct run *r)
 	r->w.events = e->next;
 	if (!r->w.events)
 		r->w.last_event = &r->w.events;
+	free(e->http);
 	free(e);
 }
 
@@ -166,6 +168,18 @@ static bool do_query(struct run *r)
 	return ok;
 }
 
+/* NULL, or what is wrong with the page in place of the answer. */
+static const char *check_page(const struct spec *s, const struct http_says *h)
+{
+	if (!h)
+		return s->status >= 0 || s->body || s->ctype ? "no page in its place:" : NULL;
+	if (s->status != h->status)
+		return s->status < 0 ? "a page in its place:" : "a page with another status:";
+	if (s->body && (strlen(s->body) != h->len || memcmp(s->body, h->body, h->len) != 0))
+		return "a page with another body:";
+	return s->ctype && strcmp(s->ctype, h->type) != 0 ? "a page of another type:" : NULL;
+}
+
 static bool client_message(struct run *r, enum event_kind kind)
 {
 	struct event *e = r->w.events;
@@ -189,6 +203,8 @@ static bool client_message(struct run *r, enum event_kind kind)
 		if (s.id < 0 && e->asked->msg.len >= 2)
 			s.id = dns_id(e->asked->msg.p);
 		what = message_check(&s, e->msg.p, e->msg.len, &e->asked->msg);
+		if (!what)
+			what = check_page(&s, e->http);
 		if (what)
 			ok = event_wrong(r, what, e);
 		else
@@ -339,9 +355,20 @@ static bool do_up(struct run *r)
 	return set_state(r, SERVER_UP);
 }
 
+/* down: by hand; failed: by its checks */
 static bool do_down(struct run *r)
 {
+	return set_state(r, SERVER_FORCED);
+}
+
+static bool do_failed(struct run *r)
+{
 	return set_state(r, 0);
+}
+
+static bool do_suspect(struct run *r)
+{
+	return set_state(r, SERVER_UP | SERVER_SUSPECT);
 }
 
 /* probe server ok|bad: the end of a health check */
@@ -545,6 +572,8 @@ static const struct {
 	{"trouble", do_trouble, true},
 	{"up", do_up, true},
 	{"down", do_down, true},
+	{"failed", do_failed, true},
+	{"suspect", do_suspect, true},
 	{"probe", do_probe, true},
 	{"server", do_server, false},
 	{"time", do_time, true},

@@ -189,6 +189,15 @@ static bool say_trailing(struct spec *s, char **v)
 	return bytes(v[0], &s->trailing, &s->trailing_len);
 }
 
+static bool say_header(struct spec *s, char **v)
+{
+	if (s->headers == SPEC_HEADERS)
+		return false;
+	s->header[s->headers].name = v[0];
+	s->header[s->headers++].value = v[1];
+	return true;
+}
+
 static bool say_rcode(struct spec *s, char **v)
 {
 	s->rcode = rcode_from_text(v[0]);
@@ -242,6 +251,13 @@ static const struct {
 	{"local", 1, NULL, 0, 0, AT(local), 0, 0},
 	{"proto", 1, NULL, 0, 0, AT(proto), 0, 0},
 	{"over", 1, NULL, 0, 0, AT(over), 0, 0},
+	{"sni", 1, NULL, 0, 0, AT(sni), 0, 0},
+	{"http", 1, NULL, 0, 0, AT(http), 0, 0},
+	{"host", 1, NULL, 0, 0, AT(host), 0, 0},
+	{"header", 2, say_header, 0, 0, 0, 0, 0},
+	{"status", 1, NULL, AT(status), 0, 0, 0, 0},
+	{"body", 1, NULL, 0, 0, AT(body), 0, 0},
+	{"ctype", 1, NULL, 0, 0, AT(ctype), 0, 0},
 #undef AT
 };
 
@@ -399,7 +415,7 @@ static bool all_words(struct spec *s, const struct line *l, size_t first, char e
 bool spec_read(struct spec *s, const struct statement *st, size_t first, char error[256])
 {
 	*s = (struct spec){.id = -1, .flags = -1, .rcode = -1, .opcode = -1, .qdcount = -1, .edns = -1, .version = -1,
-		.edns_do = -1, .ext = -1, .size = -1, .max_size = -1};
+		.edns_do = -1, .ext = -1, .size = -1, .max_size = -1, .status = -1};
 	if (!all_words(s, &st->head, first, error))
 		return false;
 	for (size_t i = 0; i < st->nmore; i++)

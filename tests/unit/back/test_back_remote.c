@@ -35,6 +35,18 @@ static void finish(void)
 	close(remote);
 }
 
+static int other_tcp_at(uint16_t port)
+{
+	struct sockaddr_in a = loopback(port);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), on = 1;
+
+	assert_true(fd >= 0);
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)), 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof(a)), 0);
+	assert_int_equal(listen(fd, 64), 0);
+	return fd;
+}
+
 static bool turns(struct world *a)
 {
 	world_turn(&far);
@@ -80,16 +92,58 @@ static void tcp(void **state)
 	finish();
 }
 
-/* The connection is lost at home: the query hears of it and tries again, three times in all. */
+/* The connection is lost at home: tried again there, as often as the backend's retries say; then the query hears of it
+ * and its own worker asks again. */
 static void lost(void **state)
 {
+	unsigned seen = 0;
+
 	(void)state;
-	begin(true, "");
+	begin(true, "retries=2");
+	ask(&w, 1, QTYPE_A, true);
+	while (!ended) {
+		int fd = accepts(&far, remote);
+
+		UNTIL(&far, is_readable(fd) || is_closed(fd));
+		close(fd);
+		assert_true(++seen < 20);
+		for (int i = 0; i < 40; i++) { /* paced: 8 ms each */
+			world_pass(&far, 8);
+			turns(&w);
+		}
+	}
+	assert_int_equal(told[1].rcode, RCODE_SERVFAIL);
+	assert_int_equal(reasons(&w, REASON_CONNECTION_LOST), 3);
+	finish();
+}
+
+/* Nobody answers at home: it is given back after a second and, as nobody else is there, sent home again: until its
+ * deadline. */
+static void silent(void **state)
+{
+	int fd;
+
+	(void)state;
+	begin(true, "tcpRecvTimeout=5");
 	close(remote);
 	remote = other_listen();
 	ask(&w, 1, QTYPE_A, true);
+	for (int i = 0; i < 300; i++) {
+		world_pass(&far, 8);
+		turns(&w);
+	}
+	assert_int_equal(ended, 0);
+	assert_true(reasons(&far, REASON_CONNECT_FAILED) > 5);
+	close(remote);
+	remote = other_tcp_at(server->addr.port);
+	while ((fd = accept(remote, NULL, NULL)) < 0) {
+		world_pass(&far, 8);
+		turns(&w);
+	}
+	serves(&far, fd);
 	UNTIL(&w, turns(&w) && ended == 1);
-	assert_int_equal(told[1].rcode, RCODE_SERVFAIL);
+	assert_int_equal(told[1].rcode, RCODE_NOERROR);
+	close(fd);
 	finish();
 }
 
@@ -157,7 +211,7 @@ static void no_memory(void **state)
 
 int test_back_remote(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(udp), cmocka_unit_test(tcp), cmocka_unit_test(lost),
+	const struct CMUnitTest tests[] = {cmocka_unit_test(udp), cmocka_unit_test(tcp), cmocka_unit_test(lost), cmocka_unit_test(silent),
 		cmocka_unit_test(too_late), cmocka_unit_test(ends_under_way), cmocka_unit_test(no_memory)};
 
 	return cmocka_run_group_tests_name("back_remote", tests, NULL, NULL);

@@ -1,4 +1,5 @@
 /* test_probe.c: health checks on sockets: what is asked, when, over what, and what becomes of the answer. */
+#include "health.h"
 #include "back_help.h"
 #include <fcntl.h>
 
@@ -193,7 +194,7 @@ static void over_tcp(void **state)
 	world_pass(&w, 1100);
 	fd = accepts(&w, listener);
 	write_frame(fd, msg, 3); /* not a message */
-	UNTIL(&w, count(&server->check_network) == 2);
+	UNTIL(&w, count(&server->check_parse) == 1);
 	close(fd);
 	close(listener);
 	finish();
@@ -202,7 +203,7 @@ static void over_tcp(void **state)
 /* A backend that wants PROXY headers gets one without addresses. */
 static void proxy_header(void **state)
 {
-	int fd = other_udp();
+	int fd = other_udp(), c;
 	struct sockaddr_in from;
 	struct proxy x;
 
@@ -211,6 +212,18 @@ static void proxy_header(void **state)
 	asked(fd, &from);
 	assert_int_equal(proxy_parse(&x, msg, sizeof(msg), 512), PROXY_HEADER);
 	assert_true(x.local);
+	close(fd);
+	finish();
+	fd = other_listen();
+	begin(port_of(fd), "useProxyProtocol=true checkTCP=true checkTimeout=5000", false);
+	world_pass(&w, 250);
+	c = accepts(&w, fd);
+	UNTIL(&w, recv(c, msg, sizeof(msg), MSG_PEEK | MSG_DONTWAIT) > PROXY_HEADER);
+	assert_int_equal(proxy_parse(&x, msg, PROXY_HEADER, 512), PROXY_HEADER);
+	assert_true(x.local);
+	assert_int_equal(recv(c, msg, PROXY_HEADER, 0), PROXY_HEADER);
+	assert_true(read_frame(&w, c, msg) > DNS_HEADER); /* the query comes right behind it */
+	close(c);
 	close(fd);
 	finish();
 }

@@ -92,7 +92,9 @@ static const char *const query_truths[] = {
 	"local ok, e = pcall(function() d:suspend(1, 2, 3) end); "
 	"return not ok and e:find('dq:suspend: not supported yet') ~= nil",
 	"local ok, e = pcall(function() d:sendTrap('x') end); return not ok and e:find('dq:sendTrap') ~= nil",
-	"local ok, e = pcall(function() d:setHTTPResponse(200, '') end); return not ok and e:find('setHTTPResponse') ~= nil",
+	"d:setHTTPResponse(200, ''); return d:getHTTPScheme() == ''", /* not over HTTP: nothing happens */
+	"local ok, e = pcall(function() d:setHTTPResponse(99, '') end); return not ok and e:find('setHTTPResponse') ~= nil",
+	"local ok, e = pcall(function() d:setHTTPResponse(200, '', 'a\\nb') end); return not ok and e:find('one line') ~= nil",
 	"local ok, e = pcall(function() d:setMetaKey('k', {}) end); return not ok and e:find('setMetaKey') ~= nil",
 	"local ok, e = pcall(function() d:spoof({}) end); return not ok and e:find('dq:spoof') ~= nil",
 	"local ok, e = pcall(function() d:spoof({newCA('::1'), 'x'}) end); return not ok",
@@ -112,6 +114,30 @@ static void query_holds(void **state)
 		assert_int_equal(dns_id(q.msg), 0x1234);
 		dq_free_marks(&q.dq);
 	}
+}
+
+static void over_http(void **state)
+{
+	static const struct http_field fields[] = {{"user-agent", "curl/8"}, {"accept", "a"}, {"accept", "b"}};
+	static const struct envelope e = {.sni = "dns.example", .path = "/dns-query", .query = "dns=AAAA",
+		.host = "dns.example:8443", .scheme = "https", .fields = fields, .nfields = LEN(fields)};
+	struct help_query q;
+
+	(void)state;
+	help_query(&q, NULL, QTYPE_A, false);
+	q.dq.envelope = &e;
+	q.dq.proto = PROTO_DOH;
+	assert_true(body_true(&q, "return d:getHTTPPath() == '/dns-query' and d:getHTTPQueryString() == '?dns=AAAA' and "
+				  "d:getHTTPHost() == 'dns.example:8443' and d:getHTTPScheme() == 'https' and "
+				  "d:getServerNameIndication() == 'dns.example' and d:getProtocol() == 'DNS over HTTPS'", false));
+	assert_true(body_true(&q, "local h = d:getHTTPHeaders(); return h['user-agent'] == 'curl/8' and h.accept == 'b'", false));
+	assert_true(body_true(&q, "d:setHTTPResponse(302, 'https://x/'); d:setHTTPResponse(200, 'a\\0b', 'text/x'); return true",
+		false));
+	assert_int_equal(q.dq.http->status, 200);
+	assert_int_equal(q.dq.http->len, 3);
+	assert_string_equal(q.dq.http->type, "text/x");
+	dq_free_marks(&q.dq);
+	assert_null(q.dq.http);
 }
 
 static void query_edns(void **state)
@@ -255,6 +281,7 @@ int test_message(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(query_holds),
+		cmocka_unit_test(over_http),
 		cmocka_unit_test(query_edns),
 		cmocka_unit_test(change_question),
 		cmocka_unit_test(marks),

@@ -117,8 +117,8 @@ static void management_words_let_a_file_run(void **state)
 		"carbonServer('192.0.2.1') snmpAgent(true) setAPIWritable(true, '/tmp') setQueryCount(true) "
 		"setOutgoingDoHWorkerThreads(1) setSecurityPollSuffix('') newServer('192.0.2.1')"));
 	assert_int_equal(f.running->nservers, 1);
-	assert_false(load(&f, "addTLSLocal('0.0.0.0', 'cert', 'key')"));
-	assert_string_equal(f.error, "t.conf:1: addTLSLocal: not in this build (FEATURE_TLS)");
+	assert_false(load(&f, "addDOQLocal('0.0.0.0', 'cert', 'key')"));
+	assert_string_equal(f.error, "t.conf:1: addDOQLocal: not in this build (FEATURE_DOQ)");
 	fake_done(&f);
 }
 

@@ -1,4 +1,5 @@
 /* test_words_server.c: backends, policies, pools and caches from Lua. */
+#include "health.h"
 #include "load.h"
 
 static void servers(void **state)
@@ -79,7 +80,9 @@ static void wrong_servers(void **state)
 		{"newServer{address='192.0.2.1', checkName='a..b'}", "newServer: checkName: "},
 		{"newServer{address='192.0.2.1', checkFunction='f'}",
 			"checkFunction: expected a function"},
-		{"newServer{address='192.0.2.1', tls='openssl'}", "tls: not supported yet"},
+		{"newServer{address='192.0.2.1', tls='openssl'}", "newServer: tls: "}, /* no name, or not in this build */
+		{"newServer{address='192.0.2.1', dohPath='/dns-query'}", "newServer: dohPath: needs tls"},
+		{"newServer{address='192.0.2.1', keepWarm='long'}", "keepWarm: expected a whole number"},
 		{"newServer('192.0.2.1').weight = 0",
 			"weight: expected a whole number from 1, got 0"},
 		{"newServer('192.0.2.1').order = 'x'", "order: expected a whole number"},

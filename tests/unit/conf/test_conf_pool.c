@@ -1,4 +1,5 @@
 /* test_conf_pool.c: membership of pools, and what a new configuration takes over. */
+#include "health.h"
 #include "../server/make.h"
 #include "conf.h"
 

@@ -77,11 +77,12 @@ struct bench {
 static UNUSED struct listener *at_work(struct world *w, const struct front_ops *ops, const struct bind_conf *b,
 	uint16_t *port_r)
 {
-	struct listener *l = listener_new(ops, b);
 	const char *error = "";
+	struct listener *l = listener_new(ops, b, &error);
 	int fd;
 
-	assert_non_null(l);
+	if (!l)
+		fail_msg("%s", error);
 	fd = ops->open(l, &error);
 	if (fd < 0)
 		fail_msg("%s", error);

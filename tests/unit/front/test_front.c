@@ -3,11 +3,22 @@
 
 int test_front(void);
 
+static struct listener *make(const struct front_ops *ops, const struct bind_conf *b)
+{
+	const char *error = "";
+	struct listener *l = listener_new(ops, b, &error);
+
+	if (!l)
+		fail_msg("%s", error);
+	return l;
+}
+
 static void same(void **state)
 {
+	const char *error = "";
 	char lo[] = "lo", other[] = "eth0", empty[] = "";
 	struct bind_conf b = at("127.0.0.1:53"), x;
-	struct listener *l = listener_new(&front_udp, &b);
+	struct listener *l = make(&front_udp, &b);
 
 	(void)state;
 	assert_true(listener_same(l, &front_udp, &b));
@@ -34,13 +45,13 @@ static void same(void **state)
 	x.max_connections = 6;
 	assert_true(listener_same(l, &front_udp, &x));
 	assert_true(l->enable_proxy);
-	listener_update(l, &x);
+	assert_int_equal(listener_update(l, &x, &error), 0);
 	assert_false(l->enable_proxy);
 	assert_int_equal(l->max_in_flight, 5);
 	assert_int_equal(l->max_connections, 6);
 	listener_free(&l);
 	b.interface = lo;
-	l = listener_new(&front_udp, &b);
+	l = make(&front_udp, &b);
 	assert_true(listener_same(l, &front_udp, &b));
 	assert_ptr_not_equal(l->conf.interface, lo);
 	b.interface = other;
@@ -53,12 +64,13 @@ static void listener_memory(void **state)
 {
 	char lo[] = "lo";
 	struct bind_conf b = at("127.0.0.1:53");
+	const char *error = "";
 
 	(void)state;
 	b.interface = lo;
 	for (unsigned long n = 1; n < 3; n++) {
 		mem_fail_at(n);
-		assert_null(listener_new(&front_tcp, &b));
+		assert_null(listener_new(&front_tcp, &b, &error));
 	}
 	mem_fail_at(0);
 }
@@ -70,7 +82,7 @@ static void cannot_open(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < LEN(ops); i++) {
-		struct listener *l = listener_new(ops[i], &b);
+		struct listener *l = make(ops[i], &b);
 		const char *error = "";
 
 		assert_true(ops[i]->open(l, &error) < 0);
@@ -83,7 +95,7 @@ static void start_memory(void **state)
 {
 	struct bench *t = bench_new(new_conf(), false);
 	struct bind_conf b = at("127.0.0.1");
-	struct listener *l = listener_new(&front_udp, &b);
+	struct listener *l = make(&front_udp, &b);
 	const char *error = "";
 	int fd = front_udp.open(l, &error);
 

@@ -98,24 +98,24 @@ static inline void fix_response(struct fix *f, const char *name)
 
 static inline struct selector *try_selector(const char *word, const struct arg *argv, const char **error_r)
 {
-	for (const struct selector_row *row = selector_rows; row->word; row++) {
-		if (strcmp(row->word, word) == 0)
-			return row->make(argv, ARGS, error_r);
-	}
+	const struct selector_row *const tables[] = {selector_rows, tls_selector_rows, doh_selector_rows};
+
+	for (size_t i = 0; i < LEN(tables); i++)
+		for (const struct selector_row *row = tables[i]; row->word; row++)
+			if (strcmp(row->word, word) == 0)
+				return row->make(argv, ARGS, error_r);
 	fail_msg("no selector %s", word);
 	return NULL;
 }
 
 static inline struct action *try_action(const char *word, const struct arg *argv, const char **error_r)
 {
-	for (const struct action_row *row = action_rows; row->word; row++) {
-		if (strcmp(row->word, word) == 0)
-			return row->make(argv, ARGS, error_r);
-	}
-	for (const struct action_row *row = response_action_rows; row->word; row++) {
-		if (strcmp(row->word, word) == 0)
-			return row->make(argv, ARGS, error_r);
-	}
+	const struct action_row *const tables[] = {action_rows, doh_action_rows, response_action_rows};
+
+	for (size_t i = 0; i < LEN(tables); i++)
+		for (const struct action_row *row = tables[i]; row->word; row++)
+			if (strcmp(row->word, word) == 0)
+				return row->make(argv, ARGS, error_r);
 	fail_msg("no action %s", word);
 	return NULL;
 }

@@ -46,6 +46,17 @@ static void assert_row(const char *word, const char *spec, const char *doc, cons
 		fail_msg("%s: its example does not make one", word);
 }
 
+static void rows_of_features(void **state)
+{
+	(void)state;
+	for (const struct selector_row *r = tls_selector_rows; r->word; r++)
+		assert_row(r->word, r->spec, r->doc, r->example);
+	for (const struct selector_row *r = doh_selector_rows; r->word; r++)
+		assert_row(r->word, r->spec, r->doc, r->example);
+	for (const struct action_row *r = doh_action_rows; r->word; r++)
+		assert_row(r->word, r->spec, r->doc, r->example);
+}
+
 static void rows(void **state)
 {
 	(void)state;
@@ -72,6 +83,7 @@ int test_rule_rows(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(rows),
+		cmocka_unit_test(rows_of_features),
 	};
 
 	return cmocka_run_group_tests_name("rule/rows", tests, NULL, NULL);

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "mem.h"
+#include "health.h"
 #include "server.h"
 
 /* make_conf fills |conf| as newServer{address=…, key=value …} does; 0 or -E… with a sentence. */

@@ -2,6 +2,7 @@
  *
  * A script is a row of steps: at a time, a probe ends well (+) or badly (-), or real queries time out (t), get a
  * SERVFAIL (s) or an answer (a); after each step server_status() and the lazy state are compared. */
+#include "health.h"
 #include "make.h"
 
 int test_health(void);

@@ -1,4 +1,5 @@
 /* test_health_query.c: the probe's bytes and the judgement of its answer. */
+#include "health.h"
 #include "make.h"
 
 int test_health_query(void);

@@ -165,7 +165,18 @@ static void same(void **state)
 		{"192.0.2.1", "lazyHealthCheckMode=TimeoutOnly", "192.0.2.1", "", false},
 		{"192.0.2.1", "id=" UUID, "192.0.2.1", "", false},
 		{"192.0.2.1", "id=" UUID, "192.0.2.1", "id=" UUID, true},
-		{"192.0.2.1", "ciphers=a", "192.0.2.1", "ciphers=b", true},
+		{"192.0.2.1", "ciphers=a", "192.0.2.1", "ciphers=b", false},
+		{"192.0.2.1", "tls=openssl", "192.0.2.1:853", "tls=openssl", true},
+		{"192.0.2.1:853", "tls=openssl", "192.0.2.1:853", "", false},
+		{"192.0.2.1", "tls=openssl dohPath=/a", "192.0.2.1", "tls=openssl dohPath=/b", false},
+		{"192.0.2.1", "subjectName=a", "192.0.2.1", "", false},
+		{"192.0.2.1", "caStore=a", "192.0.2.1", "caStore=b", false},
+		{"192.0.2.1", "validateCertificates=false", "192.0.2.1", "", false},
+		{"192.0.2.1", "keepWarm=900", "192.0.2.1", "", false},
+		{"192.0.2.1", "ecdheCurves=a", "192.0.2.1", "ecdheCurves=b", false},
+		{"192.0.2.1", "certificatePins=a", "192.0.2.1", "", false},
+		{"dns.example", "bootstrap=192.0.2.1", "dns.example", "bootstrap=192.0.2.2", false},
+		{"dns.example", "tls=openssl", "dns.example", "tls=openssl subjectName=dns.example", true},
 	};
 	struct server *a, *b;
 	char f;

@@ -64,8 +64,6 @@ static void refused(void **state)
 	static const struct {
 		const char *options, *error;
 	} cases[] = {
-		{"tls=openssl", "tls: not supported yet"},
-		{"dohPath=/dns-query", "dohPath: not supported yet"},
 		{"autoUpgrade=true", "autoUpgrade: not supported yet"},
 		{"xskSockets=x", "xskSockets: not supported"},
 		{"healthCheckMode=sometimes", "healthCheckMode: expected 'auto', 'lazy', 'up' or 'down', got 'sometimes'"},

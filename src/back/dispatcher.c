@@ -1,6 +1,12 @@
-/* back.c: the ways of one worker to its backends, made at first use. */
+/* dispatcher.c: the table of one worker's ways to its backends: made at first use, found by the server's number.
+ *
+ * A server has one source address or interface, so a way is told by its server alone.  A transport, and the TLS sessions
+ * that it keeps, goes when nobody has used it for five minutes and another is used. */
 #include "back_priv.h"
+#include "up.h"
 #include <net/if.h>
+
+enum { UNUSED_MS = 5 * 60 * 1000, LOOK_MS = 10 * 1000 };
 
 static int make_slots(struct lane *lane, size_t n)
 {
@@ -29,13 +35,32 @@ struct back **back_slot(struct lane *lane, const struct server *server, bool str
 	return slot;
 }
 
+/* drop_unused: about every ten seconds, when a transport is used. */
+static void drop_unused(struct lane *lane, const struct back *used)
+{
+	uint64_t now = loop_ms(&lane->loop);
+
+	if (now - lane->backs_swept_ms < LOOK_MS)
+		return;
+	lane->backs_swept_ms = now;
+	for (size_t i = 0; i < lane->nbacks; i++) {
+		struct back *b = lane->backs[i].stream;
+
+		if (b && b != used && back_is_stream(b) && back_stream_unused_ms(b) >= UNUSED_MS &&
+			back_stream_unused_ms(b) >= 1000ull * b->server->conf.keep_warm_s)
+			back_close(lane, &lane->backs[i].stream);
+	}
+}
+
 struct back *back_get(struct core *core, struct server *server, bool stream)
 {
 	struct lane *lane = lane_of(core);
 	struct back **slot = back_slot(lane, server, stream);
 
 	if (slot && !*slot)
-		*slot = stream ? back_tcp_new(lane, server) : back_udp_new(lane, server);
+		*slot = stream ? back_stream_new(lane, server, NULL) : back_udp_new(lane, server);
+	if (stream && slot)
+		drop_unused(lane, *slot);
 	return slot ? *slot : NULL;
 }
 
@@ -62,37 +87,78 @@ void back_close(struct lane *lane, struct back **p)
 		return;
 	if (b->ops == &back_udp_ops)
 		back_udp_close(b);
-	else if (b->ops == &back_tcp_ops)
-		back_tcp_close(b);
+	else if (back_is_stream(b))
+		back_stream_close(b);
 	else
 		back_remote_close(b);
 }
 
+static struct back_slot *slot_of(struct lane *lane, const struct server *s)
+{
+	return s->index < lane->nbacks ? &lane->backs[s->index] : NULL;
+}
+
 void back_close_server(struct lane *lane, const struct server *s)
 {
-	struct back_slot *slot = s->index < lane->nbacks ? &lane->backs[s->index] : NULL;
+	struct back_slot *slot = slot_of(lane, s);
 
 	if (slot && slot->udp && slot->udp->server == s)
 		back_close(lane, &slot->udp);
+	slot = slot_of(lane, s); /* what was lost may have made the table grow */
 	if (slot && slot->stream && slot->stream->server == s)
 		back_close(lane, &slot->stream);
 }
 
 void back_reconnect(struct lane *lane, struct server *s)
 {
-	struct back_slot *slot = s->index < lane->nbacks ? &lane->backs[s->index] : NULL;
+	struct back_slot *slot = slot_of(lane, s);
 
 	if (slot && slot->udp && slot->udp->server == s && slot->udp->ops == &back_udp_ops)
 		back_udp_reset(slot->udp);
-	if (slot && slot->stream && slot->stream->server == s && slot->stream->ops == &back_tcp_ops)
-		back_tcp_reset(slot->stream);
+	if (slot && slot->stream && slot->stream->server == s && back_is_stream(slot->stream))
+		back_stream_reset(slot->stream);
+}
+
+void back_flush_all(struct lane *lane)
+{
+	up_flush_all(lane);
 }
 
 void back_show_tcp(const struct lane *lane, struct text *out)
 {
 	for (size_t i = 0; i < lane->nbacks; i++)
-		if (lane->backs[i].stream && lane->backs[i].stream->ops == &back_tcp_ops)
-			back_tcp_show(lane->backs[i].stream, out);
+		if (lane->backs[i].stream && back_is_stream(lane->backs[i].stream))
+			back_stream_show(lane->backs[i].stream, out);
+}
+
+size_t back_sessions(const struct lane *lane)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < lane->nbacks; i++)
+		if (lane->backs[i].stream && back_is_stream(lane->backs[i].stream))
+			n += back_stream_sessions(lane->backs[i].stream);
+	return n;
+}
+
+bool back_here(const struct addr *local, const struct addr *have, size_t n)
+{
+	if (local->family == 0 || (local->family == AF_INET && local->ip[0] == 127))
+		return true;
+	for (size_t i = 0; i < n; i++)
+		if (addr_same_ip(local, &have[i]))
+			return true;
+	return false;
+}
+
+void back_network_changed(struct lane *lane, const struct addr *have, size_t n)
+{
+	for (size_t i = 0; i < lane->nbacks; i++) { /* read anew each time: the core may add ways meanwhile */
+		if (lane->backs[i].udp && lane->backs[i].udp->ops == &back_udp_ops)
+			back_udp_network(lane->backs[i].udp, have, n);
+		if (lane->backs[i].stream && back_is_stream(lane->backs[i].stream))
+			back_stream_network(lane->backs[i].stream, have, n);
+	}
 }
 
 /* conf.source: an address, an interface, or address@interface. */

@@ -1,0 +1,190 @@
+/* verify.c: is the peer who it should be: chain, name, dates, pins.
+ *
+ * The chain is checked by OpenSSL with the names and the store that client.c put into the context.  Pins (DNS stamps)
+ * are SHA-256 hashes of the signed part of a certificate: one of the chain must have one of them. */
+#include "tls_priv.h"
+#include "log.h"
+#include <openssl/x509v3.h>
+#include <time.h>
+
+/* A chain longer than CHAIN_MAX is nobody's; CLOCK_SLACK_S: for the time zone of the builder. */
+enum { CHAIN_MAX = 10, CLOCK_SLACK_S = 86400, NOT_PINNED = X509_V_ERR_APPLICATION_VERIFICATION };
+
+_Atomic uint64_t tls_test_now_s;
+
+uint64_t tls_now_s(void)
+{
+	uint64_t by_hand = atomic_load_explicit(&tls_test_now_s, memory_order_relaxed);
+	struct timespec now;
+
+	if (unlikely(by_hand != 0))
+		return by_hand;
+	clock_gettime(CLOCK_REALTIME, &now);
+	return now.tv_sec > 0 ? (uint64_t)now.tv_sec : 0;
+}
+
+/* Days from 1970 to the first of a month, in the Gregorian calendar. */
+static uint64_t days_before(unsigned year, unsigned month)
+{
+	static const uint16_t before[] = {0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334};
+	unsigned past = year - 1;
+	bool leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+
+	return 365u * (year - 1970) + (past / 4 - past / 100 + past / 400) - (1969 / 4 - 1969 / 100 + 1969 / 400) +
+		before[month] + (leap && month > 1);
+}
+
+/* __DATE__ is "Nov  2 2026"; where builds are to be repeatable, the compiler takes it from SOURCE_DATE_EPOCH. */
+uint64_t tls_built_s(void)
+{
+	static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec", built[] = __DATE__;
+	unsigned month = 0, day = (built[4] == ' ' ? 0 : (unsigned)(built[4] - '0') * 10) + (unsigned)(built[5] - '0');
+	unsigned year = 0;
+
+	while (month < 11 && memcmp(months + 3 * month, built, 3) != 0)
+		month++;
+	for (unsigned i = 7; i < 11; i++)
+		year = year * 10 + (unsigned)(built[i] - '0');
+	return (days_before(year, month) + day - 1) * 86400;
+}
+
+bool tls_clock_wrong(uint64_t wall_s)
+{
+	return wall_s + CLOCK_SLACK_S < tls_built_s();
+}
+
+/* ---- pins ---- */
+
+/* The signed part as it came, byte for byte: the first element of the outer SEQUENCE (RFC 5280 4.1). */
+static bool tbs_hash(X509 *cert, uint8_t hash[32])
+{
+	unsigned char *der = NULL;
+	int len = i2d_X509(cert, &der), tag, class;
+	const unsigned char *at = der, *tbs;
+	long body;
+	bool ok = false;
+
+	if (len > 0 && !(ASN1_get_object(&at, &body, &tag, &class, len) & 0x80)) {
+		tbs = at;
+		if (!(ASN1_get_object(&at, &body, &tag, &class, len - (at - der)) & 0x80))
+			ok = EVP_Digest(tbs, (size_t)(at - tbs + body), hash, NULL, EVP_sha256(), NULL) == 1;
+	}
+	OPENSSL_free(der);
+	return ok;
+}
+
+static bool is_pinned(const struct tls_verify *v, X509 *cert)
+{
+	uint8_t hash[32];
+
+	if (!tbs_hash(cert, hash))
+		return false;
+	for (size_t i = 0; i < v->npins; i++)
+		if (memcmp(v->pins[i], hash, sizeof(hash)) == 0)
+			return true;
+	return false;
+}
+
+/* issuer_of: the certificate of |sent| whose key has signed |cert|, NULL when there is none. */
+static X509 *issuer_of(X509 *cert, STACK_OF(X509) *sent)
+{
+	int n = sk_X509_num(sent);
+
+	for (int i = 0; i < n && i < CHAIN_MAX; i++) {
+		X509 *other = sk_X509_value(sent, i);
+
+		if (other != cert && X509_check_issued(other, cert) == X509_V_OK && X509_check_ca(other) > 0 &&
+			X509_verify(cert, X509_get0_pubkey(other)) == 1)
+			return other;
+	}
+	return NULL;
+}
+
+/* pinned_unvalidated: nobody has built a chain: only a certificate that has signed its way down to the peer's counts,
+ * not any that the peer cares to send along. */
+static bool pinned_unvalidated(const struct tls_verify *v, X509_STORE_CTX *sc)
+{
+	X509 *cert = X509_STORE_CTX_get0_cert(sc);
+
+	for (unsigned depth = 0; cert && depth < CHAIN_MAX; depth++) {
+		if (is_pinned(v, cert))
+			return true;
+		cert = issuer_of(cert, X509_STORE_CTX_get0_untrusted(sc));
+	}
+	return false;
+}
+
+static bool pinned_validated(const struct tls_verify *v, X509_STORE_CTX *sc)
+{
+	STACK_OF(X509) *chain = X509_STORE_CTX_get0_chain(sc);
+
+	for (int i = 0; i < sk_X509_num(chain); i++)
+		if (is_pinned(v, sk_X509_value(chain, i)))
+			return true;
+	return false;
+}
+
+/* ---- the check ---- */
+
+/* set_time: the dates are looked at with our clock, or not at all while it is plainly wrong. */
+static void set_time(const struct tls_verify *v, X509_STORE_CTX *sc)
+{
+	static atomic_flag said = ATOMIC_FLAG_INIT;
+	X509_VERIFY_PARAM *param = X509_STORE_CTX_get0_param(sc);
+	uint64_t now = tls_now_s();
+
+	if (!v->ignore_dates || !tls_clock_wrong(now)) {
+		X509_VERIFY_PARAM_set_time(param, (time_t)now);
+		return;
+	}
+	X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_NO_CHECK_TIME);
+	if (!atomic_flag_test_and_set(&said))
+		log_warn(BACK, "certificate dates are not checked until the clock is set");
+}
+
+static int check(X509_STORE_CTX *sc, void *ctx)
+{
+	const struct tls_verify *v = ctx;
+	bool pinned = true;
+
+	if (v->validate) {
+		set_time(v, sc);
+		if (X509_verify_cert(sc) != 1)
+			return 0;
+	}
+	if (v->npins > 0)
+		pinned = v->validate ? pinned_validated(v, sc) : pinned_unvalidated(v, sc);
+	X509_STORE_CTX_set_error(sc, pinned ? X509_V_OK : NOT_PINNED);
+	tls_queue_clear();
+	return pinned;
+}
+
+void tls_verify_ctx(SSL_CTX *ctx, const struct tls_verify *v)
+{
+	union { /* the library gives it back as it is */
+		const void *read;
+		void *pass;
+	} arg = {.read = v};
+
+	SSL_CTX_set_verify(ctx, v->validate || v->npins > 0 ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
+	SSL_CTX_set_verify_depth(ctx, CHAIN_MAX);
+	SSL_CTX_set_cert_verify_callback(ctx, check, arg.pass);
+}
+
+const char *tls_verify_sentence(long result)
+{
+	switch (result) {
+	case X509_V_OK:
+		return NULL;
+	case X509_V_ERR_HOSTNAME_MISMATCH:
+		return "certificate is for another name";
+	case X509_V_ERR_IP_ADDRESS_MISMATCH:
+		return "certificate is for another address";
+	case NOT_PINNED:
+		return "no certificate of the chain is a pinned one";
+	case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
+		return "self-signed certificate";
+	default:
+		return X509_verify_cert_error_string(result);
+	}
+}
