@@ -55,6 +55,9 @@ void http_server_turn(struct http_server *) NONNULL;
 int http_answer(struct http_server *, struct http_request *, const struct http_reply *) NONNULL; /* copies; 0, -ENOMEM */
 /* http_server_drain appends what is to be sent to |out|, at most about |max| bytes in it; 0 or -ENOMEM. */
 int http_server_drain(struct http_server *, struct bytes *out, size_t max) WUNUSED NONNULL;
+/* http_server_single: from now on a drain stops behind the last frame of an answer, so that each has a TLS record of its
+ * own: there are clients that read one answer per record (dnsperf). */
+void http_server_single(struct http_server *) NONNULL;
 unsigned http_server_open(const struct http_server *) NONNULL; /* requests without an answer, whole or not */
 bool http_server_ended(const struct http_server *) NONNULL;    /* after GOAWAY or "Connection: close": nothing more comes */
 void http_server_goaway(struct http_server *) NONNULL;         /* no new streams; open ones are answered */

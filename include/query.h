@@ -33,6 +33,8 @@ struct query {
 	bool tc_retried;
 	bool relay;       /* another worker's query, or a hedge: only carried, see query_relay() */
 	bool hedged;      /* a second backend was asked */
+	bool resort;      /* sent to a backend that was not up: its silence is no news */
+	bool barred;      /* |dq.backend| lost it at once: it is not the next one to ask */
 	bool self;        /* |msg| is an answer of our own, not a backend's or the cache's */
 	bool zero_scope;  /* the cache may be keyed without the client subnet */
 	bool scope_zero;  /* and the reply said so */

@@ -42,6 +42,5 @@ void back_stream_reset(struct back *) NONNULL; /* what is under way is heard; ne
 void back_stream_show(const struct back *, struct text *) NONNULL;
 void back_stream_network(struct back *, const struct addr *have, size_t n); /* as back_network_changed() */
 uint64_t back_stream_unused_ms(const struct back *) NONNULL; /* since its last query; 0 while some wait */
-size_t back_stream_sessions(const struct back *) NONNULL;
 
 #endif

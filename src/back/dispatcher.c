@@ -131,16 +131,6 @@ void back_show_tcp(const struct lane *lane, struct text *out)
 			back_stream_show(lane->backs[i].stream, out);
 }
 
-size_t back_sessions(const struct lane *lane)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < lane->nbacks; i++)
-		if (lane->backs[i].stream && back_is_stream(lane->backs[i].stream))
-			n += back_stream_sessions(lane->backs[i].stream);
-	return n;
-}
-
 bool back_here(const struct addr *local, const struct addr *have, size_t n)
 {
 	if (local->family == 0 || (local->family == AF_INET && local->ip[0] == 127))

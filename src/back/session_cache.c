@@ -10,9 +10,13 @@ struct session_cache {
 	struct entry v[]; /* oldest first */
 };
 
+/* Of all caches, for those who want to know how many there are. */
+static _Atomic size_t kept;
+
 static void forget(struct session_cache *c, unsigned i)
 {
 	tls_session_free(&c->v[i].session);
+	atomic_fetch_sub_explicit(&kept, 1, memory_order_relaxed);
 	memmove(&c->v[i], &c->v[i + 1], (c->n - i - 1) * sizeof(c->v[0]));
 	c->n--;
 }
@@ -48,6 +52,7 @@ void session_cache_put(struct session_cache *c, struct tls_session *session, uin
 	}
 	if (c->n == c->max)
 		forget(c, 0);
+	atomic_fetch_add_explicit(&kept, 1, memory_order_relaxed);
 	c->v[c->n++] = (struct entry){session, end_s < most_s ? end_s : most_s};
 }
 
@@ -60,12 +65,19 @@ struct tls_session *session_cache_take(struct session_cache *c, uint64_t wall_s,
 	if (c->n == 0)
 		return NULL;
 	*lent_r = !tls_session_once(c->v[c->n - 1].session);
-	if (!*lent_r)
+	if (!*lent_r) {
 		c->n--;
+		atomic_fetch_sub_explicit(&kept, 1, memory_order_relaxed);
+	}
 	return c->v[*lent_r ? c->n - 1 : c->n].session;
 }
 
 unsigned session_cache_count(const struct session_cache *c)
 {
 	return c->n;
+}
+
+size_t back_sessions(void)
+{
+	return atomic_load_explicit(&kept, memory_order_relaxed);
 }

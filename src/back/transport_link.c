@@ -2,7 +2,7 @@
 #include "transport.h"
 #include <inttypes.h>
 
-enum { TLS_AGAIN_MS = 10000, WAY_FORGIVEN_MS = 5000, REPLACE_MS = 1000 };
+enum { TLS_AGAIN_MS = 10000, WAY_FORGIVEN_MS = 5000, REPLACE_MS = 1000, NO_ROUTE_MS = 16 };
 
 /* ---- addresses ---- */
 struct way *transport_way(struct transport *t, const struct addr *to)
@@ -271,6 +271,7 @@ static int open_any(struct transport *t, bool alone, uint64_t now)
 		w->bad = true;
 		if (is_local(err))
 			break;
+		w->tried_ms = now - WAY_MS + NO_ROUTE_MS; /* it costs one system call to ask again */
 	}
 	return err;
 }
@@ -308,13 +309,6 @@ uint64_t back_stream_unused_ms(const struct back *b)
 		if (l->map.count)
 			return 0;
 	return transport_now(t) - t->wanted_ms;
-}
-
-size_t back_stream_sessions(const struct back *b)
-{
-	const struct transport *t = (const struct transport *)(const void *)b;
-
-	return t->sessions ? session_cache_count(t->sessions) : 0;
 }
 
 void back_stream_show(const struct back *b, struct text *out)

@@ -256,7 +256,7 @@ static void serve(struct wheel_node *node, uint64_t now_ms)
 {
 	struct daemon *d = container_of(node, struct daemon, serve);
 
-	if (!probes_settled(d->probes) && now_ms < d->serve_at_ms) {
+	if (!(probes_settled(d->probes) && resolve_settled(d, now_ms)) && now_ms < d->serve_at_ms) {
 		wheel_arm(&d->workers[0].lane.loop.wheel, node, now_ms + 1);
 		return;
 	}
@@ -281,6 +281,8 @@ int daemon_run(struct daemon *d)
 		d->serve_at_ms = loop_ms(&d->workers[0].lane.loop) + FIRST_CHECK_MS;
 		wheel_arm(&d->workers[0].lane.loop.wheel, &d->serve, 0);
 	}
+	netlink_start(d);
+	resolve_tick(d, d->conf, loop_ms(&d->workers[0].lane.loop));
 	loop_run(&d->workers[0].lane.loop);
 	for (unsigned i = 1; i < d->nworkers; i++)
 		if (d->workers[i].started)
@@ -299,6 +301,7 @@ void daemon_free(struct daemon **p)
 	if (!d)
 		return;
 	reload_end(d);
+	netlink_stop(d);
 	resolve_stop(d);
 	if (d->plan) {
 		listen_cancel(d, d->plan);

@@ -166,6 +166,31 @@ static void key_hook(void *ctx, void (*fn)(void *fn_ctx, const uint8_t *key, siz
 	pthread_mutex_unlock(&d->lock);
 }
 
+static int bind_info(void *ctx, unsigned index, const bool *mute, struct bind_info *out)
+{
+	struct daemon *d = ctx;
+	struct listener *l;
+	int err = -ENOENT;
+
+	pthread_mutex_lock(&d->lock);
+	if (index < d->nlisteners) {
+		l = d->listeners[index];
+		if (mute)
+			atomic_store_explicit(&l->muted, *mute, memory_order_relaxed);
+		*out = (struct bind_info){.addr = l->conf.addr, .type = l->ops->name, .proto = l->ops->proto,
+			.tls = l->conf.tls.certs.n > 0, .muted = atomic_load_explicit(&l->muted, memory_order_relaxed)};
+		err = 0;
+	}
+	pthread_mutex_unlock(&d->lock);
+	return err;
+}
+
+static size_t tls_sessions(void *ctx)
+{
+	(void)ctx;
+	return back_sessions();
+}
+
 void frontend_tick(struct daemon *d, uint64_t now_ms)
 {
 	struct tls_server *found[LISTENERS_MAX];
@@ -195,4 +220,6 @@ void frontend_host(struct daemon *d)
 	d->host.frontend_edit = edit;
 	d->host.show_frontends = show;
 	d->host.ticket_key_hook = key_hook;
+	d->host.bind = bind_info;
+	d->host.tls_sessions = tls_sessions;
 }

@@ -259,5 +259,6 @@ void daemon_host(struct daemon *d)
 	d->host.show_binds = host_binds;
 	d->host.show_tcp = host_tcp;
 	d->host.shutdown = host_shutdown;
+	d->host.resolve = daemon_resolve;
 	frontend_host(d);
 }

@@ -5,9 +5,8 @@
  * queries and is looked up again and again.  Worker 0. */
 #include "health.h"
 #include "resolve.h"
-#include <unistd.h>
 
-enum { FOUND_MAX = 16, TTL_MIN_S = 10, TTL_MAX_S = 86400, TTL_SYSTEM_S = 60, KICK_GAP_MS = 5000, TURN_MS = 2000,
+enum { TTL_MIN_S = 10, TTL_MAX_S = 86400, TTL_SYSTEM_S = 60, KICK_GAP_MS = 5000, TURN_MS = 2000,
 	PORT_DNS = 53, SYSTEM_GAP_MS = 1000,
 	HOST_TEXT = 256 };
 static const uint16_t quick_ms[] = {250, 500, 1000, 2000, 5000};
@@ -64,119 +63,6 @@ static void arm(struct resolver *r)
 		wheel_arm(&lane_zero(r)->loop.wheel, &r->timer, at);
 }
 
-/* ---- which addresses are of use ---- */
-struct local { /* this machine's addresses, read when they are needed */
-	struct addr *v;
-	ssize_t n;
-	bool read;
-};
-
-static bool is_local(struct local *l, const struct addr *a)
-{
-	if (a->family == AF_INET && a->ip[0] == 127)
-		return true;
-	if (!l->read)
-		l->n = machine_addrs(&l->v);
-	l->read = true;
-	for (ssize_t i = 0; i < l->n; i++)
-		if (addr_same_ip(&l->v[i], a))
-			return true;
-	return false;
-}
-
-static bool meets(const struct addr *bind, const struct addr *a, struct local *l)
-{
-	return bind->family == a->family && bind->port == a->port &&
-	       (addr_same_ip(bind, a) || (addr_is_any(bind) && is_local(l, a)));
-}
-
-/* is_ourselves: would a query to |a| come back in? */
-static bool is_ourselves(const struct conf *c, const struct addr *a, struct local *l)
-{
-	struct addr more;
-
-	for (size_t i = 0; i < c->nbinds; i++) {
-		const struct bind_conf *b = &c->binds[i];
-
-		if (meets(&b->addr, a, l))
-			return true;
-		for (size_t k = 0; k < b->more.n; k++)
-			if (addr_parse(&more, b->more.v[k], b->addr.port) == 0 && meets(&more, a, l))
-				return true;
-	}
-	return false;
-}
-
-/* is_special: nobody in particular: unspecified, multicast, broadcast. */
-static bool is_special(const struct addr *a)
-{
-	return a->family == AF_INET ? a->ip[0] == 0 || a->ip[0] >= 224 : a->ip[0] == 0xff || addr_is_any(a);
-}
-
-/* sort_reachable moves those to the end to which there is no way from here; how many others there are. */
-static unsigned sort_reachable(const struct server *s, struct addr *v, unsigned n)
-{
-	struct addr out[FOUND_MAX], source;
-	struct sock_opts o;
-	char interface[32];
-	unsigned front = 0, back = n;
-
-	back_sock_opts(s, &o, &source, interface);
-	for (unsigned i = 0; i < n; i++) {
-		struct sockaddr_storage ss;
-		socklen_t len = addr_to_sockaddr(&v[i], &ss);
-		int fd = o.bind && source.family != v[i].family ? -1 : sock_udp(v[i].family, &o);
-
-		if (fd >= 0 && connect(fd, (struct sockaddr *)&ss, len) == 0)
-			out[front++] = v[i];
-		else
-			out[--back] = v[i];
-		if (fd >= 0)
-			close(fd);
-	}
-	for (unsigned i = front, k = n; i + 1 < k; i++, k--) { /* these were put in backwards */
-		struct addr a = out[i];
-
-		out[i] = out[k - 1];
-		out[k - 1] = a;
-	}
-	memcpy(v, out, n * sizeof(out[0]));
-	return front;
-}
-
-/* usable copies what can be used to |out|; how many. */
-static unsigned usable(struct wanted *w, const struct conf *c, const struct addr *v, unsigned n,
-	struct addr out[FOUND_MAX])
-{
-	struct local local = {0};
-	char text[ADDR_TEXT];
-	unsigned have = 0;
-	bool loops = false;
-	struct addr buf;
-	uint16_t port = server_addr(w->server, &buf)->port;
-
-	for (unsigned i = 0; i < n && have < FOUND_MAX; i++) {
-		struct addr a = v[i];
-
-		if (addr_is_mapped(&a))
-			addr_unmap(&a);
-		a.port = port;
-		if (is_special(&a))
-			continue;
-		if (!is_ourselves(c, &a, &local)) {
-			out[have++] = a;
-			continue;
-		}
-		loops = true;
-		if (!w->looping)
-			log_error(BACK, "backend %s resolves to ourselves (%s): not used", server_name(w->server),
-				addr_print(&a, true, text));
-	}
-	w->looping = loops;
-	mem_free(local.v);
-	return have;
-}
-
 /* ---- what was found ---- */
 static bool among(const struct addr *v, unsigned n, const struct addr *a)
 {
@@ -214,7 +100,7 @@ static void use_addresses(struct wanted *w, struct addr *v, unsigned n)
 {
 	struct server *s = w->server;
 	struct addr buf, was = *server_addr(s, &buf), now;
-	unsigned reachable = sort_reachable(s, v, n);
+	unsigned reachable = addrs_sort(s, v, n);
 	char text[ADDR_TEXT];
 
 	if (moved(s, v, n))
@@ -253,8 +139,8 @@ static void found(struct wanted *w, const struct addr *v, unsigned n, uint32_t t
 {
 	struct resolver *r = w->resolver;
 	struct conf *c = r->daemon->host.current(r->daemon);
-	struct addr use[FOUND_MAX];
-	unsigned have = usable(w, c, v, n, use);
+	struct addr use[STUB_ADDRS];
+	unsigned have = addrs_usable(w->server, c, v, n, use, &w->looping);
 
 	conf_free(&c);
 	w->answered = true;

@@ -31,6 +31,14 @@ int asker_ask(struct daemon *, const char *host, unsigned cap, void (*done)(void
 void asker_start(struct daemon *); /* there are workers: the thread may begin; harmless when it has */
 void asker_stop(struct daemon *);
 
+/* ---- resolve_use.c ---- */
+/* addrs_usable copies those that can be used, with the backend's port: not ours (a loop, which is logged unless it was
+ * |*said| before), nobody's or everybody's.  How many. */
+unsigned addrs_usable(const struct server *, const struct conf *, const struct addr *, unsigned n,
+	struct addr out[STUB_ADDRS], bool *said);
+/* addrs_sort moves those to the end to which there is no way from here; how many others there are.  At most STUB_ADDRS. */
+unsigned addrs_sort(const struct server *, struct addr *, unsigned n);
+
 /* ---- netlink.c ---- */
 /* machine_addrs: the addresses of this machine, ports 0; how many, or -errno.  Freed by the caller. */
 ssize_t machine_addrs(struct addr **v_r) WUNUSED NONNULL;

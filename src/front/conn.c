@@ -3,7 +3,7 @@
 #include <unistd.h>
 
 /* OUT_MAX: no new queries above it. */
-enum { IN_FLIGHT = 100, OUT_MAX = 256 << 10, PAD_BLOCK = 468 };
+enum { IN_FLIGHT = 100, OUT_MAX = 32 << 10, PAD_BLOCK = 468 };
 
 _Static_assert(sizeof(struct conn) <= 560, "an idle TCP client is small");
 

@@ -18,7 +18,7 @@ enum {
 /* One static const row per protocol. */
 struct conn_ops {
 	/* feed runs the whole messages in |p| as far as it may; bytes used.  What is wrong kills the connection; work
-	 * that is put off to a later turn sets |rest|. */
+	 * that is put off sets |rest| or |full|. */
 	size_t (*feed)(struct conn *, const uint8_t *p, size_t len);
 	/* Codecs with memory of their own; NULL where messages are framed straight into |out|. */
 	int (*drain)(struct conn *);             /* appends a record's worth to |out|; 0 or -ENOMEM */
@@ -37,6 +37,7 @@ struct conn {
 	bool inner;
 	bool shaking;    /* TLS is to come or under way */
 	bool rest;       /* read on in a later turn */
+	bool full;       /* read on when answers have left */
 	uint8_t dead;    /* enum reason: close at the end of the turn */
 	uint8_t version; /* enum tls_version */
 	struct wire wire;

@@ -4,7 +4,8 @@
  * message and unsent answers are kept in buffers that go when they are empty. */
 #include "conn.h"
 
-enum { ROUNDS = 8 }; /* reads of one connection in one turn */
+/* ROUNDS: reads of one connection in one turn.  READ_MAX: bytes of each, and so what may have to be kept of them. */
+enum { ROUNDS = 8, READ_MAX = 16384 };
 
 /* ---- the PROXY header ---- */
 /* take_proxy reads it; bytes used, 0 when more are needed or it is wrong. */
@@ -119,7 +120,7 @@ static void keep(struct conn *c, const uint8_t *p, size_t len)
 		bytes_free(&c->in);
 	if (c->rest)
 		conn_look(c, now + 1);
-	if (c->rest || (c->in.len == 0 && !(conn_state(c) & CODEC_HALF)) || !conn_may_take(c)) {
+	if (c->rest || c->full || (c->in.len == 0 && !(conn_state(c) & CODEC_HALF)) || !conn_may_take(c)) {
 		c->message_ms = 0; /* there is none, or it is us who do not read */
 		return;
 	}
@@ -170,7 +171,7 @@ static void nothing_read(struct conn *c, ssize_t n)
 static bool readable(struct conn *c)
 {
 	uint8_t *p = c->lane->scratch;
-	ssize_t n = wire_read(&c->wire, p, unlikely(outside(c)) ? proxy_missing(c) : LANE_SCRATCH);
+	ssize_t n = wire_read(&c->wire, p, unlikely(outside(c)) ? proxy_missing(c) : READ_MAX);
 	size_t used;
 
 	if (unlikely(c->shaking) && c->wire.tls && (n >= 0 || n == -EAGAIN)) {

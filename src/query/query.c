@@ -332,11 +332,13 @@ static void ask_aside(struct query *q, struct server *s)
 		return;
 	copy->dq.backend = s;
 	copy->over_stream = server_streams(s);
+	copy->resort = true;
 	if (query_send(copy, s) < 0)
 		query_end(copy);
 }
 
-/* no_server: no backend is up.  Those that are not are asked all the same: nothing waits for the next check. */
+/* no_server: no backend is up.  Those that are not are asked all the same: nothing waits for the next check.  A stream
+ * backend's transport knows at once when there is no way; one over UDP is asked aside where SERVFAIL is wanted. */
 static enum step no_server(struct query *q)
 {
 	struct server *last = q->pool && q->pool->n
@@ -348,8 +350,11 @@ static enum step no_server(struct query *q)
 
 	if (last)
 		stat_inc(q->core->counters, COUNTER_LAST_RESORT);
-	if (last && !stale && !settings(q)->servfail_no_server) {
+	if (last && !stale && (!settings(q)->servfail_no_server || server_streams(last))) {
+		if (last == q->dq.backend && q->tries && q->core->now_us - q->sent_us < 500000)
+			return query_give_up(q, true); /* it was asked just now */
 		q->dq.backend = last;
+		q->resort = true;
 		return S_FORWARD;
 	}
 	if (last)
@@ -363,10 +368,26 @@ static enum step no_server(struct query *q)
 	return query_answer_rcode(q, RCODE_SERVFAIL);
 }
 
+/* instead: another backend than the one that just lost the query; NULL: there is none, and the query ends. */
+static struct server *instead(struct query *q)
+{
+	struct server *s = query_rival(q);
+
+	if (!s)
+		s = pool_last_resort(q->pool, &q->core->resort, &q->dq, tried_already);
+	return s == q->dq.backend ? NULL : s;
+}
+
 static enum step step_choose(struct query *q)
 {
 	struct server *s = q->pool ? choose(q) : NULL;
 
+	if (q->barred && s == q->dq.backend) {
+		s = instead(q);
+		if (!s)
+			return query_give_up(q, true);
+	}
+	q->barred = q->resort = false;
 	if (!s)
 		return no_server(q);
 	q->dq.backend = s;

@@ -21,8 +21,7 @@ uint64_t query_hedge_at(const struct query *q)
 	return core->now_ms + set->hedge_delay_ms;
 }
 
-/* rival: the least busy server of the pool that is fine and was not asked. */
-static struct server *rival(const struct query *q)
+struct server *query_rival(const struct query *q)
 {
 	struct server *best = NULL;
 	uint32_t least = UINT32_MAX;
@@ -68,7 +67,7 @@ static const struct client_ops hedge_client = {hedge_answer, hedge_drop, NULL, N
 void query_hedge(struct query *q)
 {
 	struct core *core = q->core;
-	struct server *s = core->hedge_credit >= COST ? rival(q) : NULL;
+	struct server *s = core->hedge_credit >= COST ? query_rival(q) : NULL;
 	struct client c = {.ops = &hedge_client, .conn = q, .stream = q->client.stream, .proto = q->client.proto,
 		.remote = q->client.remote, .local = q->client.local};
 

@@ -40,6 +40,9 @@ enum step query_restart(struct query *);
 /* query_fail: the backend did not take or lost the query.  Others may be tried; else SERVFAIL or silence.
  * REASON_NONE starts a query at S_CHOOSE that has not been sent yet. */
 void query_fail(struct query *, enum reason);
+/* query_give_up ends a query that no backend answered.  Silence is for those who may still hope: where it is known that
+ * there is no way, |tell|, it is kinder to say so at once. */
+enum step query_give_up(struct query *, bool tell);
 void query_timeout(struct wheel_node *, uint64_t now_ms); /* the deadline of a query that waits */
 void query_stop_waiting(struct query *); /* the backend is done with it; a hedge ends */
 
@@ -47,6 +50,7 @@ void query_stop_waiting(struct query *); /* the backend is done with it; a hedge
 /* query_hedge_at: when to do so, ms; UINT64_MAX never.  query_hedge does it. */
 uint64_t query_hedge_at(const struct query *);
 void query_hedge(struct query *);
+struct server *query_rival(const struct query *); /* the least busy one that is fine, but not |dq.backend|; NULL: none */
 
 /* query_state.c */
 /* query_init makes the core's scratch place a new query of |client|; the message is in core->work. */

@@ -8,6 +8,9 @@ static const struct settings *settings(const struct query *q)
 	return &q->hold->conf->set;
 }
 
+/* Resolvers ask again after 5 s: an answer after that, over a datagram, has nobody who waits for it. */
+enum { DATAGRAM_MS = 4950 };
+
 /* deadline of an attempt: over a stream one for the whole query, whatever becomes of its connections. */
 static uint64_t deadline(struct query *p, const struct server *server)
 {
@@ -16,8 +19,11 @@ static uint64_t deadline(struct query *p, const struct server *server)
 	if (p->deadline_ms == 0 && wait_ms)
 		p->deadline_ms = p->dq.born_us / 1000 + wait_ms;
 	if (p->over_stream) {
+		wait_ms = 1000ull * server->conf.recv_timeout_s;
+		if (!p->client.stream && !p->relay && wait_ms > DATAGRAM_MS)
+			wait_ms = DATAGRAM_MS;
 		if (p->deadline_ms == 0)
-			p->deadline_ms = now_ms + 1000ull * server->conf.recv_timeout_s;
+			p->deadline_ms = now_ms + wait_ms;
 		return p->deadline_ms;
 	}
 	wait_ms = 1000ull * (server->conf.udp_timeout_s ? server->conf.udp_timeout_s : settings(p)->udp_timeout_s);
@@ -236,19 +242,16 @@ static void ask_again(struct query *q)
 	dq_changed(dq);
 }
 
-/* give_up ends a query that no backend answered.  Silence is for those who may still hope: where it is known that there
- * is no way, |tell|, it is kinder to say so at once. */
-static void give_up(struct query *q, bool tell)
+enum step query_give_up(struct query *q, bool tell)
 {
-
 	if (q->tc_retried && !q->client.stream && dq_answer_truncated(&q->dq) == 0) {
 		q->self = true; /* the whole answer did not come, but that there is one is known */
-		query_run(q, S_FINISH);
-	} else if (tell || settings(q)->servfail_on_timeout) {
-		query_run(q, query_answer_rcode(q, RCODE_SERVFAIL));
-	} else {
-		query_drop(q, REASON_NONE);
+		return S_FINISH;
 	}
+	if (tell || settings(q)->servfail_on_timeout)
+		return query_answer_rcode(q, RCODE_SERVFAIL);
+	query_drop(q, REASON_NONE);
+	return S_DONE;
 }
 
 void query_fail(struct query *q, enum reason why)
@@ -261,7 +264,7 @@ void query_fail(struct query *q, enum reason why)
 	if ((q->tries == 0 || q->tries < TRIES_MAX) && !q->soas)
 		query_run(q, S_CHOOSE);
 	else
-		give_up(q, q->client.stream || q->over_stream || why == REASON_NO_ROUTE);
+		query_run(q, query_give_up(q, q->client.stream || q->over_stream || why == REASON_NO_ROUTE));
 }
 
 void query_lost(struct query *q, enum reason why)
@@ -277,6 +280,7 @@ void query_lost(struct query *q, enum reason why)
 	atomic_fetch_add_explicit(&q->dq.backend->send_errors, 1, memory_order_relaxed);
 	if (longer && q->tries)
 		q->tries--; /* only quick failures are counted: the deadline ends the others */
+	q->barred = q->over_stream && !longer; /* its transport has tried several times */
 	query_fail(q, why);
 }
 
@@ -322,7 +326,8 @@ void query_timeout(struct wheel_node *node, uint64_t now_ms)
 	}
 	stat_reason(core->counters, REASON_TIMEOUT);
 	atomic_fetch_add_explicit(&s->drops, 1, memory_order_relaxed);
-	health_outcome(s, true, false, now_ms);
+	if (!q->resort)
+		health_outcome(s, true, false, now_ms);
 	if (core->reply_ring)
 		ring_put(core->reply_ring, core->wall_ms, &q->client.remote, server_addr(s, &from), UINT32_MAX, q->dq.ask_name,
 			q->dq.question->len, q->dq.question->qtype, 0, q->dq.ask_flags, 0, q->client.proto);
@@ -333,7 +338,7 @@ void query_timeout(struct wheel_node *node, uint64_t now_ms)
 		return;
 	}
 	q->dq.is_response = false;
-	give_up(q, false);
+	query_run(q, query_give_up(q, false));
 }
 
 void query_forget(struct query *q)

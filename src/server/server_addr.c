@@ -337,32 +337,40 @@ static void be_first(struct server *s, const struct addr *v, unsigned n, unsigne
 	s->addr = s->addrs->v[0];
 }
 
+/* distinct copies those that are addresses, once each, with the configured port where they have none. */
+static unsigned distinct(struct addr out[2 * SERVER_ADDRS], const struct addr *v, unsigned n, uint16_t port)
+{
+	unsigned have = 0;
+
+	for (unsigned i = 0; i < n && have < 2 * SERVER_ADDRS; i++) {
+		if (v[i].family == 0 || index_of(out, have, &v[i]) < have)
+			continue;
+		out[have] = v[i];
+		if (out[have].port == 0)
+			out[have].port = port;
+		have++;
+	}
+	return have;
+}
+
 void server_set_addrs(struct server *s, const struct addr *given, unsigned n)
 {
 	struct addr v[2 * SERVER_ADDRS];
-	unsigned have = 0, first = 0;
+	struct server_addrs *all = s->addrs;
+	unsigned first = 0;
 
-	for (unsigned i = 0; i < n && have < LEN(v); i++) {
-		if (given[i].family == 0 || index_of(v, have, &given[i]) < have)
-			continue;
-		v[have] = given[i];
-		if (v[have].port == 0)
-			v[have].port = s->addr.port;
-		have++;
-	}
-	if (have == 0)
-		return;
 	addr_lock(s);
-	if (!s->addrs) {
+	n = distinct(v, given, n, s->addr.port);
+	if (n && !all) {
 		s->addr = v[0];
-	} else {
-		if (s->addrs->good)
-			first = index_of(v, have, &s->addr);
-		if (first == have) {
-			s->addrs->good = false;
+	} else if (n) {
+		if (all->good)
+			first = index_of(v, n, &s->addr);
+		if (first == n) {
+			all->good = false;
 			first = 0;
 		}
-		be_first(s, v, have, first);
+		be_first(s, v, n, first);
 	}
 	addr_unlock(s);
 }

@@ -1,12 +1,16 @@
-"""What the benchmarks share: ports, processes, their cost, facts of the machine, the report file."""
+"""What the benchmarks share: ports, programs, processes and their cost, facts of the machine, the report files.
+It maps no cryptographic library: memory that another process shares would be counted by half."""
+import contextlib
 import datetime
 import os
 import re
 import shlex
+import shutil
 import signal
 import socket
 import struct
 import subprocess
+import tempfile
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -27,7 +31,68 @@ def free_port():
             return u.getsockname()[1]
 
 
-DNS_PORT, BACKEND_PORT = free_port(), free_port()
+DNS_PORT, DOT_PORT, DOH_PORT = free_port(), free_port(), free_port()  # of the program that is measured
+BACKEND_PORT, UP_PORT, UP_DOT_PORT, UP_DOH_PORT = free_port(), free_port(), free_port(), free_port()
+PORTS = {"DNS": DNS_PORT, "DOT": DOT_PORT, "DOH": DOH_PORT, "BACKEND": BACKEND_PORT, "UP": UP_PORT, "UPDOT": UP_DOT_PORT,
+         "UPDOH": UP_DOH_PORT}
+PEERS = os.environ.get("PEERS", "/opt/peers")
+ARGUMENTS = " --supervised --disable-syslog -C {conf}"
+
+
+def filled(text, folder, command=""):
+    """The configuration |text| with @DNS@, @DOT@ … as ports and @DIR@ as |folder|, the way |command| sees it."""
+    for name, port in PORTS.items():
+        text = text.replace("@%s@" % name, str(port))
+    return text.replace("@DIR@", seen(folder, command or "x"))
+
+
+def dnsdist():
+    """The command that starts dnsdist, None when there is none."""
+    if "DNSDIST" in os.environ:
+        command = os.environ["DNSDIST"]
+        return command if "{conf}" in command else command + ARGUMENTS
+    if shutil.which("dnsdist"):
+        return "dnsdist" + ARGUMENTS
+    if os.path.exists(PEERS + "/usr/bin/dnsdist") and os.geteuid() == 0:
+        return "chroot " + PEERS + " dnsdist" + ARGUMENTS
+    return None
+
+
+def dnsperf():
+    """The words that start dnsperf."""
+    if "DNSPERF" in os.environ:
+        return shlex.split(os.environ["DNSPERF"])
+    if shutil.which("dnsperf"):
+        return ["dnsperf"]
+    if os.path.exists(PEERS + "/usr/bin/dnsperf"):
+        return ["chroot", PEERS, "dnsperf"]
+    raise SystemExit("dnsperf is missing: run tools/deps")
+
+
+def shrewd(binary, preset="full"):
+    """The command that starts |binary|, or that of the preset."""
+    path = os.path.abspath(binary or os.path.join(ROOT, "build", preset, "shrewd"))
+    if not os.access(path, os.X_OK):
+        raise SystemExit("%s is missing: cmake --preset %s && cmake --build --preset %s" % (path, preset, preset))
+    return shlex.quote(path) + ARGUMENTS
+
+
+@contextlib.contextmanager
+def work_folder(*commands):
+    """A folder for the files of one run, below the root of those commands that have one of their own; with cert.pem and
+    key.pem (ECDSA P-256, localhost)."""
+    roots = [c.split()[1] for c in commands if c and c.startswith("chroot ")]
+    with tempfile.TemporaryDirectory(prefix="shrewd-bench-", dir=os.path.join(roots[0], "srv") if roots else None) as folder:
+        os.chmod(folder, 0o755)
+        certificate(folder)
+        yield folder
+
+
+def certificate(folder):
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days",
+                    "30", "-subj", "/CN=localhost", "-keyout", folder + "/key.pem", "-out", folder + "/cert.pem"],
+                   check=True, capture_output=True)
+    os.chmod(folder + "/key.pem", 0o644)
 
 
 def seen(path, command):
@@ -58,10 +123,28 @@ def wait_answer(port, tries=100):
         s.close()
 
 
-def build_responder(folder):
-    program = os.path.join(folder, "responder")
-    subprocess.run(["cc", "-O2", "-o", program, os.path.join(HERE, "responder.c")], check=True)
+def build(folder, name, *libraries):
+    """Compiles tests/bench/|name|.c."""
+    program = os.path.join(folder, name)
+    if not os.path.exists(program):
+        subprocess.run(["cc", "-O2", "-o", program, os.path.join(HERE, name + ".c"), *libraries], check=True)
     return program
+
+
+def build_responder(folder):
+    return build(folder, "responder")
+
+
+def client(folder, way, port, count, *more, names=1, last=False):
+    """Runs client.c; the figures that it prints, by name.  |last|: a dict by the last byte of the answers instead."""
+    program = build(folder, "client", "-lssl", "-lcrypto")
+    out = subprocess.run(["timeout", "300", program, way, "127.0.0.1", str(port), str(count), str(names), *more],
+                         capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    if out.returncode:
+        raise SystemExit("client %s: %s" % (way, out.stderr.strip() or "exit code %d" % out.returncode))
+    if last:
+        return {int(m[1]): int(m[2]) for m in re.finditer(r"last-(\d+) (\d+)", out.stdout)}
+    return dict(zip(out.stdout.split()[::2], out.stdout.split()[1::2]))
 
 
 def start_responder(folder):
@@ -82,17 +165,18 @@ def stop(p):
 
 
 class Proxy:
-    """A proxy that runs with the configuration |text|; |command| holds {conf} or {port}."""
+    """A proxy that runs with the configuration |text| (see filled()); |command| holds {conf} or {port}.
+    |port|: where it answers over UDP."""
 
-    def __init__(self, command, text, folder, name):
+    def __init__(self, command, text, folder, name, port=DNS_PORT):
         conf = os.path.join(folder, name + ".lua")
         with open(conf, "w") as f:
-            f.write(text)
+            f.write(filled(text, folder, command))
         self.log = os.path.join(folder, name + ".log")
-        words = shlex.split(command.replace("{conf}", seen(conf, command)).replace("{port}", str(DNS_PORT)))
+        words = shlex.split(command.replace("{conf}", seen(conf, command)).replace("{port}", str(port)))
         with open(self.log, "w") as log:
             self.process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        if not wait_answer(DNS_PORT) or self.process.poll() is not None:
+        if not wait_answer(port) or self.process.poll() is not None:
             self.stop()
             raise SystemExit("%s does not answer; its log: %s" % (name, self.log))
         self.pid = self.process.pid
@@ -112,10 +196,25 @@ class Proxy:
             fields = f.read().rsplit(")", 1)[1].split()
         return int(fields[11]), int(fields[12])
 
+    def cpu_ns(self):
+        """CPU time of all threads, finer than ticks where the kernel tells."""
+        total = 0
+        for task in os.listdir("/proc/%d/task" % self.pid):
+            try:
+                with open("/proc/%d/task/%s/schedstat" % (self.pid, task)) as f:
+                    total += int(f.read().split()[0])
+            except FileNotFoundError:
+                return sum(self.cpu_ticks()) * 1000000000 // TICKS_PER_S
+        return total
+
     def memory(self):
         """kB by name, from smaps_rollup: Rss, Pss, Pss_Anon, Pss_File …"""
         with open("/proc/%d/smaps_rollup" % self.pid) as f:
             return {m[1]: int(m[2]) for m in re.finditer(r"^(\w+):\s+(\d+) kB", f.read(), re.M)}
+
+    def anonymous_kb(self):
+        m = self.memory()
+        return m.get("Pss_Anon", m.get("Anonymous", 0))
 
     def threads(self):
         with open("/proc/%d/status" % self.pid) as f:
@@ -133,6 +232,16 @@ def machine():
 def revision():
     out = subprocess.run(["git", "-C", ROOT, "describe", "--always", "--dirty"], capture_output=True, text=True)
     return out.stdout.strip() or "no commit"
+
+
+def print_rows(rows):
+    for what, value in rows:
+        print("%-72s %s" % (what, value), flush=True)
+
+
+def append_rows(title, rows):
+    """|rows|: [(what, how much)]"""
+    append_report(title, ["| what | how much |", "| --- | ---: |"] + ["| %s | %s |" % r for r in rows])
 
 
 def append_report(title, lines):

@@ -85,7 +85,7 @@ def check_config(scene):
     for text, line, words in (("x = (\n", 2, ()), ('newServer({address="127.0.0.1", qps="many"})', 1, ("newServer", "qps")),
                               ('\nsetMaxUDPOutstanding(-1)', 2, ("setMaxUDPOutstanding",)),
                               ('\n\n\naddAction("a.", RCodeAction("x"))', 4, ("RCodeAction",)),
-                              ('addTLSLocal("127.0.0.1:853", "a", "b")', 1, ("addTLSLocal", "not in this build")),
+                              ('addDOQLocal("127.0.0.1:853", "a", "b")', 1, ("addDOQLocal", "not in this build")),
                               ('error("my own words")', 1, ("my own words",))):
         path = scene.file("bad.conf", text)
         code, out, err = run("--check-config", "-C", path)

@@ -3,7 +3,9 @@
 
 const unsigned doh_codes[HTTP_CODES] = {200, 400, 403, 500, 502, 0};
 
-enum { RECORD = 16000 }; /* bytes of the codec that leave at once: a TLS record */
+/* RECORD: bytes of the codec that leave at once: a TLS record.  SLICE: what it reads at once, lest many small requests
+ * have many large answers in memory; QUEUE: those that make it wait until they have left, where the peer lets them. */
+enum { RECORD = 16000, SLICE = 1024, QUEUE = 32768 };
 
 /* ---- answers ---- */
 static void count_answer(struct listener *l, unsigned version, unsigned status)
@@ -171,6 +173,8 @@ static struct doh *begin(struct conn *c)
 	c->codec = d;
 	doh_look(c);
 	d->http = http_server_new(&ops, c, d->site->conf.doh.keep_fields, d->site->conf.doh.http1);
+	if (d->http && c->wire.tls)
+		http_server_single(d->http);
 	if (d->http) {
 		atomic_fetch_add_explicit(&c->front->listener->http_connects, 1, memory_order_relaxed);
 		return d;
@@ -181,11 +185,17 @@ static struct doh *begin(struct conn *c)
 	return NULL;
 }
 
+static enum reason reason_of(int err)
+{
+	return err == -EPROTO ? REASON_CONN_HTTP : err == -EOVERFLOW ? REASON_CONN_FLOOD : REASON_CONN_OUT_OF_MEMORY;
+}
+
 static size_t doh_feed(struct conn *c, const uint8_t *p, size_t len)
 {
 	struct doh *d = c->codec ? c->codec : begin(c);
-	ssize_t n;
+	size_t used = 0;
 
+	c->full = false;
 	if (!d) {
 		conn_kill(c, REASON_CONN_OUT_OF_MEMORY);
 		return len;
@@ -194,14 +204,21 @@ static size_t doh_feed(struct conn *c, const uint8_t *p, size_t len)
 		d->turn_us = c->lane->loop.now_us;
 		http_server_turn(d->http);
 	}
-	n = http_server_feed(d->http, p, len);
-	if (n < 0) {
-		conn_kill(c, n == -EPROTO ? REASON_CONN_HTTP : n == -EOVERFLOW ? REASON_CONN_FLOOD : REASON_CONN_OUT_OF_MEMORY);
-		return len;
+	while (used < len && c->dead == REASON_NONE && !c->rest && !c->full) {
+		size_t slice = len - used < SLICE ? len - used : SLICE;
+		ssize_t n = http_server_feed(d->http, p + used, slice);
+
+		if (n < 0) {
+			conn_kill(c, reason_of((int)n));
+			return len;
+		}
+		used += (size_t)n;
+		if ((size_t)n < slice && http_server_waits(d->http))
+			break;
+		c->rest = (size_t)n < slice;
+		c->full = !c->kept && http_server_queued(d->http) > QUEUE;
 	}
-	if ((size_t)n < len && !http_server_waits(d->http))
-		c->rest = true;
-	return (size_t)n;
+	return used;
 }
 
 static int doh_drain(struct conn *c)

@@ -26,6 +26,7 @@ struct h2 {
 	int error;                   /* -E…: the session has ended with it */
 	size_t expected;             /* frames in the library's queue, as far as we know */
 	struct bytes early;          /* made before it was asked for */
+	bool single;                 /* h2_send() stops behind the end of an answer */
 };
 struct h2_kind {
 	bool server;

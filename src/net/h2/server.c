@@ -439,6 +439,11 @@ int http_server_drain(struct http_server *s, struct bytes *out, size_t max)
 	return s->mode == MODE_H1 ? h1_drain(s, out) : 0;
 }
 
+void http_server_single(struct http_server *s)
+{
+	s->h2.single = true;
+}
+
 unsigned http_server_open(const struct http_server *s)
 {
 	return s->open;

@@ -395,6 +395,8 @@ static int frames_out(struct h2 *h, struct bytes *out, size_t max, bool queue)
 			return -ENOMEM;
 		}
 		frame_made(h, p, (size_t)n);
+		if (h->single && !queue && p[3] == NGHTTP2_DATA && (p[4] & NGHTTP2_FLAG_END_STREAM))
+			break;
 	}
 	h->expected = nghttp2_session_get_outbound_queue_size(h->session);
 	return 0;

@@ -161,7 +161,6 @@ static pthread_key_t bio_key;
 static void bio_end(void *bio)
 {
 	BIO_free(bio);
-	tls_lean_thread_end();
 }
 
 static void make_method(void)
@@ -359,10 +358,7 @@ static ssize_t shake(struct tls *t, bool *writes_r)
 		return -EPROTO;
 	if (t->server)
 		tls_server_shaken(t);
-	if (t->lean)
-		tls_lean_go(t);
-	if (t->ssl)
-		trim(t);
+	trim(t);
 	t->shaken = true;
 	return 0;
 }
@@ -387,8 +383,6 @@ static ssize_t read_records(struct tls *t, uint8_t *buf, size_t cap, bool *write
 		if (rc < 0)
 			return rc;
 	}
-	if (tls_lean_on(t))
-		return t->broken ? broke(t) : tls_lean_read(t, buf, cap);
 	while (done < cap) {
 		int r;
 
@@ -430,8 +424,6 @@ static ssize_t write_record(struct tls *t, const uint8_t *p, size_t len, bool *w
 		return rc;
 	if (t->broken)
 		return broke(t);
-	if (tls_lean_on(t))
-		return tls_lean_write(t, p, len, writes_r);
 	must(len >= t->offered); /* what was not taken is offered again */
 	if (len == 0)
 		return 0;
@@ -454,7 +446,7 @@ ssize_t tls_write(struct tls *t, const uint8_t *p, size_t len, bool *writes_r)
 
 bool tls_shaken(const struct tls *t)
 {
-	return t->shaken && (!t->ssl || !SSL_in_init(t->ssl));
+	return t->shaken && !SSL_in_init(t->ssl);
 }
 
 bool tls_pending(const struct tls *t)
@@ -463,7 +455,7 @@ bool tls_pending(const struct tls *t)
 		return false;
 	if (t->part_len && tls_record(t->part, t->part_len) > 0)
 		return true;
-	return tls_lean_on(t) ? tls_lean_pending(t) : t->ssl && SSL_has_pending(t->ssl);
+	return t->ssl && SSL_has_pending(t->ssl);
 }
 
 void tls_free(struct tls **conn, bool bye)
@@ -472,8 +464,6 @@ void tls_free(struct tls **conn, bool bye)
 
 	*conn = NULL;
 	enter(t);
-	if (bye && tls_lean_on(t) && !t->broken)
-		tls_lean_bye(t);
 	if (t->ssl) {
 		if (bye && t->shaken && !t->broken && !SSL_in_init(t->ssl))
 			SSL_shutdown(t->ssl);
@@ -482,7 +472,6 @@ void tls_free(struct tls **conn, bool bye)
 		SSL_free(t->ssl);
 	}
 	leave(0);
-	tls_lean_free(t);
 	tls_set_free(&t->set);
 	if (t->server)
 		tls_server_free(&t->server);
@@ -500,11 +489,9 @@ void tls_info(const struct tls *t, struct tls_info *out)
 
 	out->version = t->version;
 	out->resumed = t->resumed;
-	if (tls_lean_on(t))
-		sni = tls_lean_sni(t);
 	out->sni = sni ? sni : "";
 	out->alpn = t->alpn ? t->alpn : "";
-	out->cipher = t->cipher ? t->cipher : c ? SSL_CIPHER_get_name(c) : "";
+	out->cipher = c ? SSL_CIPHER_get_name(c) : "";
 }
 
 size_t tls_memory(void)

@@ -68,7 +68,6 @@ static void key_line(const SSL *ssl, const char *line)
 	char buf[512];
 	int n;
 
-	tls_lean_line(tls_now(), line);
 	if (!k)
 		return;
 	n = snprintf(buf, sizeof(buf), "%s\n", line);

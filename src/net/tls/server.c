@@ -28,9 +28,7 @@ int tls_server_hello(struct tls *t)
 	if (!ssl)
 		return -ENOMEM;
 	SSL_set_accept_state(ssl);
-	if (tls_conn_attach(t, ssl, s->common.ktls) < 0)
-		return -ENOMEM;
-	return s->common.release_buffers && !s->common.ktls ? tls_lean_prepare(t) : 0;
+	return tls_conn_attach(t, ssl, s->common.ktls);
 }
 
 void tls_server_shaken(struct tls *t)

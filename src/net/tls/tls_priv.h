@@ -1,8 +1,9 @@
 /* tls_priv.h: what the files of tls/ share.
  *
- * Who does what: conn.c moves one connection, lean.c those that go on without the library; context.c has what both
- * directions set; server.c and set.c have certificates, their choice and staples, ticket.c the ring of ticket keys; client.c, verify.c and session.c the other direction; cert.c reads files; fail.c turns the library's
- * errors into sentences and classes.  The library's strings of errors are not loaded. */
+ * Who does what: conn.c moves one connection; context.c has what both directions set; server.c and set.c have
+ * certificates, their choice and staples, ticket.c the ring of ticket keys; client.c, verify.c and session.c the other
+ * direction; cert.c reads files; fail.c turns the library's errors into sentences and classes.  The library's strings of
+ * errors are not loaded. */
 #ifndef SHREWD_TLS_PRIV_H
 #define SHREWD_TLS_PRIV_H
 
@@ -17,14 +18,12 @@
 /* ---- conn.c ---- */
 struct tls_set; /* set.c: the certificates of one load */
 struct tls {
-	SSL *ssl;                  /* NULL: a server that has not seen a whole record yet, or one that is lean */
+	SSL *ssl;                  /* NULL: a server that has not seen a whole record yet */
 	struct tls_server *server; /* a reference; NULL: we are the client */
 	struct tls_client *client; /* a reference; NULL: we are the server */
 	struct tls_set *set;       /* server: a reference */
 	void *user;                /* client: |ctx| of tls_connect() */
 	const char *alpn;          /* chosen; of the server's or client's copy of its configuration; NULL none */
-	struct tls_lean *lean;     /* lean.c: TLS 1.3 of a server goes on without |ssl| after its handshake; or NULL */
-	const char *cipher;        /* static; NULL: ask |ssl| */
 	uint8_t *part;             /* the beginning of a record: the library is given whole ones only */
 	char *said;                /* what failed */
 	uint32_t part_len;
@@ -57,19 +56,6 @@ size_t tls_record(const uint8_t *p, size_t len) WUNUSED NONNULL;
 ssize_t tls_receive(struct tls *, uint8_t *buf, size_t cap) WUNUSED NONNULL;
 int tls_keep_part(struct tls *, const uint8_t *p, size_t len) WUNUSED NONNULL; /* adds to |part|; 0 or -ENOMEM */
 size_t tls_take_part(struct tls *, uint8_t *buf, size_t cap) WUNUSED NONNULL;  /* and takes it out of there */
-
-/* ---- lean.c ---- */
-int tls_lean_prepare(struct tls *) WUNUSED NONNULL; /* before the handshake: to be lean after it; 0 or -ENOMEM */
-void tls_lean_line(struct tls *, const char *key_log_line) NONNULL;
-void tls_lean_go(struct tls *) NONNULL; /* the handshake is over: frees |ssl| where the connection can do without */
-bool tls_lean_on(const struct tls *) NONNULL;
-const char *tls_lean_sni(const struct tls *) NONNULL; /* NULL none */
-ssize_t tls_lean_read(struct tls *, uint8_t *buf, size_t cap) WUNUSED NONNULL;
-ssize_t tls_lean_write(struct tls *, const uint8_t *p, size_t len, bool *writes_r) WUNUSED NONNULL;
-bool tls_lean_pending(const struct tls *) NONNULL; /* opened bytes are kept */
-void tls_lean_bye(struct tls *) NONNULL;
-void tls_lean_free(struct tls *) NONNULL;
-void tls_lean_thread_end(void);
 
 /* ---- called by conn.c ---- */
 /* tls_client_shaken: the handshake is over as far as the library is concerned: the last checks (ALPN; resumed sessions

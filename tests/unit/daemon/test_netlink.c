@@ -1,12 +1,9 @@
 /* test_netlink.c: changes of links, addresses and routes, made in a network namespace of the test's own; where that is
  * not permitted, only what the machine is like now. */
-#include "../lane_help.h"
+#include "daemon_help.h"
+#include "netns.h"
 #include "resolve.h"
-#include <fcntl.h>
-#include <net/if.h>
 #include <net/route.h>
-#include <sched.h>
-#include <sys/ioctl.h>
 
 int test_netlink(void);
 
@@ -39,54 +36,6 @@ static bool leads_to(void *ctx, const struct netmask *m)
 }
 
 /* ---- a network to play with ---- */
-static int home = -1, control = -1;
-
-static bool leave_home(void)
-{
-	home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-	if (home < 0 || unshare(CLONE_NEWNET) < 0) {
-		if (home >= 0)
-			close(home);
-		return false;
-	}
-	control = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	assert_true(control >= 0);
-	return true;
-}
-
-static void go_home(void)
-{
-	close(control);
-	assert_int_equal(setns(home, CLONE_NEWNET), 0);
-	close(home);
-}
-
-static struct ifreq request(const char *name)
-{
-	struct ifreq r;
-
-	memset(&r, 0, sizeof(r));
-	strcpy(r.ifr_name, name);
-	return r;
-}
-
-static void set_flags(const char *name, short flags)
-{
-	struct ifreq r = request(name);
-
-	r.ifr_flags = flags;
-	assert_int_equal(ioctl(control, SIOCSIFFLAGS, &r), 0);
-}
-
-static void set_address(const char *name, uint32_t ip)
-{
-	struct ifreq r = request(name);
-	struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(ip)};
-
-	memcpy(&r.ifr_addr, &in, sizeof(in));
-	assert_int_equal(ioctl(control, SIOCSIFADDR, &r), 0);
-}
-
 static void route(unsigned long what, uint32_t net, uint32_t mask, char *device)
 {
 	struct sockaddr_in dst = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(net)};
@@ -143,13 +92,13 @@ static void changes(void **state)
 	set_flags("lo", IFF_UP | IFF_RUNNING); /* as it is */
 	assert_int_equal(after(&w), 0);
 	set_address("lo:1", 0x0a000001);
-	set_address("lo:2", 0x0a000002); /* told of both at once */
+	set_address("lo:2", 0xac100002); /* told of both at once */
 	assert_int_equal(after(&w), 1);
-	assert_true(has("10.0.0.1") && has("10.0.0.2"));
+	assert_true(has("10.0.0.1") && has("172.16.0.2"));
 	set_flags("lo:1", 0); /* an alias that goes down goes away */
 	assert_int_equal(after(&w), 1);
 	assert_false(has("10.0.0.1"));
-	assert_true(has("10.0.0.2"));
+	assert_true(has("172.16.0.2"));
 	route(SIOCADDRT, 0xcb007100, 0xffffff00, lo); /* to somebody else */
 	assert_int_equal(after(&w), 0);
 	route(SIOCADDRT, 0xc0000200, 0xffffff00, lo);
@@ -202,6 +151,51 @@ static void storm(void **state)
 	go_home();
 }
 
+static void two_workers(struct conf *c)
+{
+	set_text(c, "setWorkerLayout_", "sharded");
+	set_number(c, "setWorkerCount_", 2);
+	listen_at(c, "0.0.0.0:0");
+	assert_int_equal(conf_add_server(c, make_server("dns.example", "healthCheckMode=up")), 0);
+	assert_int_equal(conf_add_server(c, make_server("192.0.2.1", "")), 0);
+}
+
+/* Each worker hears of it by letter; also one that never reads it. */
+static void daemons(void **state)
+{
+	char lo[] = "lo";
+	struct daemon *d;
+
+	(void)state;
+	if (!leave_home())
+		skip();
+	d = start(two_workers, NULL);
+	pass(d, 1000);
+	mem_fail_at(1);
+	netlink_start(d);
+	mem_fail_at(0);
+	assert_null(d->netlink);
+	netlink_stop(d); /* nothing */
+	netlink_start(d);
+	assert_non_null(d->netlink);
+	set_flags("lo", IFF_UP | IFF_RUNNING);
+	turn(d);
+	pass(d, 500);
+	assert_false(d->netlink->anyway);
+	mem_fail_at(1); /* one letter is not written */
+	assert_false(d->netlink->changed(d, &(struct addr){.family = AF_INET}, 1));
+	mem_fail_at(0);
+	assert_true(d->netlink->changed(d, &(struct addr){.family = AF_INET}, 1));
+	turn(d);
+	assert_int_equal(d->workers[1].lane.mailbox.count, 0);
+	route(SIOCADDRT, 0, 0, lo); /* a way to 192.0.2.1 */
+	turn(d);
+	assert_true(d->netlink->anyway);
+	netlink_stop(d);
+	daemon_free(&d);
+	go_home();
+}
+
 static void machine(void **state)
 {
 	struct addr *v;
@@ -221,7 +215,8 @@ static void machine(void **state)
 
 int test_netlink(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(changes), cmocka_unit_test(storm), cmocka_unit_test(machine)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(changes), cmocka_unit_test(storm), cmocka_unit_test(daemons),
+		cmocka_unit_test(machine)};
 
 	return cmocka_run_group_tests_name("netlink", tests, NULL, NULL);
 }

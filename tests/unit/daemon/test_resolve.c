@@ -1,6 +1,7 @@
 /* test_resolve.c: backends by host name: asked over UDP of a small server here, watched by TTL, moved, never lost; names
  * that resolve to ourselves or to nobody; the system's resolver on its thread. */
 #include "daemon_help.h"
+#include "netns.h"
 #include "resolve.h"
 
 int test_resolve(void);
@@ -344,20 +345,34 @@ static void rotation(void **state)
 	end(&d);
 }
 
-/* Where there is no way comes last. */
+/* Where there is no way comes last, and is left when it is lost. */
 static void unreachable(void **state)
 {
 	struct daemon *d;
 
 	(void)state;
-	script = (struct script){.a = "127.0.0.7", .aaaa = "2001:db8::1", .ttl_s = 10};
+	if (!leave_home())
+		skip();
+	set_flags("lo", IFF_UP | IFF_RUNNING);
+	script = (struct script){.a = "192.0.2.1 127.0.0.7 192.0.2.2", .aaaa = "2001:db8::1", .ttl_s = 10};
 	d = begin("dns.example");
-	backend_options[0] = "";
 	tick_now(d);
 	settle(d, 200);
-	assert_int_equal(strncmp(addresses(d), "127.0.0.7:53", 12), 0);
-	assert_non_null(strstr(addresses(d), "[2001:db8::1]:53"));
+	assert_string_equal(addresses(d), "127.0.0.7:53 [2001:db8::1]:53 192.0.2.1:53 192.0.2.2:53");
 	end(&d);
+	set_address("lo:1", 0xc0000209); /* 192.0.2.9/24 */
+	script = (struct script){.a = "192.0.2.1 127.0.0.7", .aaaa = "", .ttl_s = 10};
+	d = begin("dns.example");
+	tick_now(d);
+	settle(d, 200);
+	assert_string_equal(addresses(d), "192.0.2.1:53 127.0.0.7:53");
+	server_addr_good(d->conf->servers[0], &(struct addr){.family = AF_INET, .ip = {192, 0, 2, 1}});
+	set_flags("lo:1", 0);
+	pass(d, 10000);
+	settle(d, 200);
+	assert_string_equal(addresses(d), "127.0.0.7:53 192.0.2.1:53");
+	end(&d);
+	go_home();
 }
 
 static void ourselves(void **state)

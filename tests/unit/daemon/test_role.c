@@ -30,7 +30,7 @@ static void names(void **state)
 	assert_null(layout_find(""));
 	assert_null(layout_find("Split"));
 	assert_ptr_equal(layout_find(layout_name(layout_default())), layout_default());
-	assert_false(layout_places(layout_default()));
+	assert_false(layout_places(layout("collapsed")));
 }
 
 static void workers(void **state)
@@ -108,11 +108,11 @@ static void homes(void **state)
 		assert_int_not_equal(layout_home(split, 0, 5, 0, false), layout_home(split, 0, 5, 1, false));
 		for (unsigned w = 0; w < workers_; w++) {
 			assert_int_equal(layout_home(sharded, w, workers_, 7, false), w);
-			assert_int_equal(layout_home(sharded, w, workers_, 7, true), w);
+			assert_int_equal(layout_home(sharded, w, workers_, 7, true), 7 % workers_);
 		}
 	}
 	assert_true(layout_places(split));
-	assert_false(layout_places(sharded));
+	assert_true(layout_places(sharded));
 	assert_true(layout_small(layout("collapsed")));
 	assert_false(layout_small(sharded));
 }

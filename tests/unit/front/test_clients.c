@@ -265,12 +265,44 @@ static int teardown(void **state)
 	return 0;
 }
 
+/* Handshakes of both kinds count apart; what is too fast is banned. */
+static void handshakes(void **state)
+{
+	struct table *t = *state;
+	struct addr a = address("192.0.2.1"), other = address("192.0.2.2");
+	const struct settings *set = &t->conf->set;
+	unsigned long calls = mem_calls();
+
+	assert_int_equal(clients_shake(t->clients, set, &a, false, T0), REASON_NONE);
+	assert_int_equal(mem_calls(), calls); /* no limit, nothing remembered */
+	set_number(t->conf, "setMaxTLSNewSessionRatePerClient", 1);
+	set_number(t->conf, "setMaxTLSResumedSessionRatePerClient", 2);
+	set_number(t->conf, "setTCPConnectionRateInterval", 1);
+	set_number(t->conf, "setBanDurationForExceedingTCPTLSRate", 10);
+	for (unsigned i = 0; i < 60; i++)
+		assert_int_equal(clients_shake(t->clients, set, &a, false, T0 + i), REASON_NONE);
+	for (unsigned i = 0; i < 120; i++)
+		assert_int_equal(clients_shake(t->clients, set, &a, true, T0 + i), REASON_NONE);
+	enters(t, "192.0.2.1", T0 + 200, REASON_NONE);
+	assert_int_equal(clients_shake(t->clients, set, &a, false, T0 + 200), REASON_CONN_TLS_RATE);
+	enters(t, "192.0.2.1", T0 + 200, REASON_CONN_BANNED);
+	assert_int_equal(clients_shake(t->clients, set, &other, false, T0 + 200), REASON_NONE);
+	enters(t, "192.0.2.1", T0 + 10200, REASON_NONE);
+	assert_int_equal(clients_shake(t->clients, set, &a, true, T0 + 10200), REASON_CONN_TLS_RATE);
+	assert_int_equal(clients_shake(t->clients, set, &a, true, T0 + MINUTE), REASON_NONE); /* a new window */
+	clients_clean(t->clients, T0 + 100 * MINUTE);
+	mem_fail_at(1);
+	assert_int_equal(clients_shake(t->clients, set, &a, false, T0 + 100 * MINUTE), REASON_NONE); /* not counted */
+	mem_fail_at(0);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int test_clients(void)
 {
 	const struct CMUnitTest tests[] = {TEST(no_limit), TEST(per_client), TEST(masks), TEST(rate),
-		TEST(rate_without_ban), TEST(ban), TEST(expiry), TEST(settings_change), TEST(cap), TEST(no_memory)};
+		TEST(rate_without_ban), TEST(ban), TEST(expiry), TEST(settings_change), TEST(cap), TEST(no_memory),
+		TEST(handshakes)};
 
 	return cmocka_run_group_tests_name("clients", tests, NULL, NULL);
 }

@@ -229,6 +229,27 @@ static void params(void **state)
 	server_free(&s);
 }
 
+static void hurry(void **state)
+{
+	struct server *s = make_server("192.0.2.1", "checkInterval=10");
+
+	(void)state;
+	assert_true(health_due(s, 1000) && !health_result(s, false, 1000));
+	assert_false(health_due(s, 2000));
+	health_hurry(s, 2000);
+	assert_int_equal(health_next_ms(s), 2000);
+	assert_true(health_due(s, 2000));
+	health_hurry(s, 2001); /* while one is under way: there is another one after it */
+	assert_false(health_due(s, 2001));
+	assert_true(health_result(s, true, 2002));
+	assert_true(health_due(s, 2002));
+	server_free(&s);
+	s = make_server("192.0.2.1", "healthCheckMode=lazy");
+	health_hurry(s, 2000); /* healthy: there is to be none */
+	assert_false(health_due(s, 2000));
+	server_free(&s);
+}
+
 int test_health(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(active), cmocka_unit_test(first_result_decides),
@@ -236,7 +257,7 @@ int test_health(void)
 		cmocka_unit_test(lazy_threshold), cmocka_unit_test(lazy_sample_is_circular),
 		cmocka_unit_test(lazy_recovers_from_suspicion), cmocka_unit_test(lazy_fails),
 		cmocka_unit_test(lazy_backs_off), cmocka_unit_test(forced), cmocka_unit_test(status_counts_as_decided),
-		cmocka_unit_test(params)};
+		cmocka_unit_test(params), cmocka_unit_test(hurry)};
 
 	return cmocka_run_group_tests_name("health", tests, NULL, NULL);
 }
