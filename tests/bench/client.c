@@ -160,8 +160,12 @@ static bool conn_open(struct conn *c, const struct sockaddr_in *to, SSL_CTX *ctx
 	c->ssl = SSL_new(ctx);
 	if (!c->ssl || !SSL_set_fd(c->ssl, c->fd))
 		return false;
-	if (resume && ticket)
-		SSL_set_session(c->ssl, ticket);
+	if (resume && ticket) { /* a copy: the library offers each only once, and not every server sends a new one */
+		SSL_SESSION *copy = SSL_SESSION_dup(ticket);
+
+		SSL_set_session(c->ssl, copy);
+		SSL_SESSION_free(copy);
+	}
 	return SSL_connect(c->ssl) == 1;
 }
 
