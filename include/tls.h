@@ -22,6 +22,11 @@ void wire_init(struct wire *, struct loop *, int fd, struct tls *tls, void (*rea
  * one system call where they fit (16 kB); what it did not take must be offered again, from the same first byte on. */
 ssize_t wire_read(struct wire *, uint8_t *buf, size_t cap) WUNUSED NONNULL;
 ssize_t wire_write(struct wire *, const uint8_t *p, size_t len) WUNUSED NONNULL;
+/* Between wire_gather and wire_release records gather, and leave with one system call; nothing else may be done on this
+ * thread's wires meanwhile.  wire_release: 0, -EAGAIN: the wire keeps some of them and is |blocked|: release again when
+ * it can be written; other -errno: broken. */
+void wire_gather(struct wire *) NONNULL;
+int wire_release(struct wire *) WUNUSED NONNULL;
 /* wire_shake moves a handshake on without reading: 0 when it is done (or the wire is plain), -EAGAIN, -EPROTO, -errno. */
 int wire_shake(struct wire *) WUNUSED NONNULL;
 bool wire_shaken(const struct wire *) NONNULL; /* no handshake is under way */

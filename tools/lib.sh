@@ -45,6 +45,7 @@ configure() {
 build() {
 	local preset=$1
 	shift
+	mkdir -p "$LOGS"
 	: >"$LOGS/build-$preset.log"
 	step "build $preset" "$LOGS/build-$preset.log" cmake --build --preset "$preset" ${1:+--target "$@"}
 }

@@ -241,27 +241,47 @@ static void fill(struct conn *c)
 	}
 }
 
-static void write_out(struct conn *c)
+/* send_all gives the wire what there is: 0, -EAGAIN: it takes no more for now, other -errno: broken. */
+static int send_all(struct conn *c)
 {
-	bool kept;
+	int rc = 0;
 
-	for (fill(c); c->out.len; fill(c)) {
+	wire_gather(&c->wire);
+	for (fill(c); rc == 0 && c->out.len; fill(c)) {
 		ssize_t n = wire_write(&c->wire, c->out.p + c->out.at, c->out.len);
 
-		if (n > 0) {
-			bytes_drop(&c->out, (size_t)n);
-			wrote_some(c);
-		} else if (n == -EAGAIN) {
-			if (!c->blocked)
-				wrote_some(c);
-			c->blocked = true;
-			conn_look(c, c->blocked_ms + 1000ull * conn_settings(c)->tcp_send_timeout_s);
-			return;
-		} else {
-			bytes_free(&c->out);
-			conn_kill(c, REASON_CONN_RESET);
-			return;
+		if (n < 0) {
+			rc = (int)n;
+			break;
 		}
+		bytes_drop(&c->out, (size_t)n);
+		wrote_some(c);
+	}
+	if (rc == 0 || rc == -EAGAIN) {
+		int last = wire_release(&c->wire);
+
+		return last < 0 ? last : rc;
+	}
+	(void)!wire_release(&c->wire);
+	return rc;
+}
+
+static void write_out(struct conn *c)
+{
+	int rc = send_all(c);
+	bool kept;
+
+	if (rc == -EAGAIN) {
+		if (!c->blocked)
+			wrote_some(c);
+		c->blocked = true;
+		conn_look(c, c->blocked_ms + 1000ull * conn_settings(c)->tcp_send_timeout_s);
+		return;
+	}
+	if (rc < 0) {
+		bytes_free(&c->out);
+		conn_kill(c, REASON_CONN_RESET);
+		return;
 	}
 	c->blocked = false;
 	if (c->out.cap && !conn_ops_of(c)->drain)
@@ -288,7 +308,7 @@ static enum reason over(const struct conn *c)
 	const struct settings *set = conn_settings(c);
 	unsigned state = conn_state(c);
 
-	if (c->pending || c->out.len || (state & CODEC_KEEPS && !c->eof))
+	if (c->pending || c->out.len || c->blocked || (state & CODEC_KEEPS && !c->eof))
 		return REASON_NONE;
 	if (state & CODEC_ENDED)
 		return set->tcp_queries && c->queries >= set->tcp_queries ? REASON_CONN_QUERIES : REASON_CONN_ENDED;

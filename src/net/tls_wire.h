@@ -10,6 +10,8 @@
 ssize_t tls_read(struct tls *, uint8_t *buf, size_t cap, bool *writes_r) WUNUSED NONNULL;
 ssize_t tls_write(struct tls *, const uint8_t *p, size_t len, bool *writes_r) WUNUSED NONNULL;
 int tls_shake(struct tls *, bool *writes_r) WUNUSED NONNULL;
+void tls_gather(struct tls *) NONNULL;
+int tls_release(struct tls *) WUNUSED NONNULL;
 bool tls_shaken(const struct tls *) NONNULL;
 bool tls_pending(const struct tls *) NONNULL;
 bool tls_is_client(const struct tls *) NONNULL;

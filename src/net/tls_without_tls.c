@@ -33,6 +33,17 @@ int tls_shake(struct tls *t, bool *writes_r)
 	return -ENOTSUP;
 }
 
+void tls_gather(struct tls *t)
+{
+	(void)t;
+}
+
+int tls_release(struct tls *t)
+{
+	(void)t;
+	return 0;
+}
+
 bool tls_shaken(const struct tls *t)
 {
 	(void)t;

@@ -55,6 +55,20 @@ ssize_t wire_write(struct wire *w, const uint8_t *p, size_t len)
 	return n;
 }
 
+void wire_gather(struct wire *w)
+{
+	if (w->tls)
+		tls_gather(w->tls);
+}
+
+int wire_release(struct wire *w)
+{
+	int rc = w->tls ? tls_release(w->tls) : 0;
+
+	w->blocked = w->blocked || rc == -EAGAIN;
+	return rc;
+}
+
 int wire_shake(struct wire *w)
 {
 	if (!w->tls)

@@ -4,8 +4,9 @@
 /* QUEUE_MAX: bytes of answers that wait for the peer's windows; above it new requests are refused (the client may try
  * again).  QUEUE_LIMIT: above it the answer is thrown away with its stream.
  * ANSWER_CREDIT: what an answer adds to the frames that the peer may send without use: window updates, resets.
- * NV_LOCAL: fields of an answer that need no memory. */
-enum { QUEUE_MAX = 256 * 1024, QUEUE_LIMIT = 1024 * 1024, ANSWER_CREDIT = 8, NV_FIXED = 6, NV_LOCAL = 24 };
+ * NV_LOCAL: fields of an answer that need no memory.  HEADER_TABLE: room for what a client repeats with each request. */
+enum { QUEUE_MAX = 256 * 1024, QUEUE_LIMIT = 1024 * 1024, ANSWER_CREDIT = 8, NV_FIXED = 6, NV_LOCAL = 24,
+	HEADER_TABLE = 1024 };
 enum { MODE_NEW, MODE_H2, MODE_H1, MODE_DEAF };
 
 static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -285,7 +286,7 @@ static int on_close(nghttp2_session *session, int32_t stream, uint32_t code, voi
 static int start_h2(struct http_server *s)
 {
 	static const nghttp2_settings_entry settings[] = {
-		{NGHTTP2_SETTINGS_HEADER_TABLE_SIZE, 0},
+		{NGHTTP2_SETTINGS_HEADER_TABLE_SIZE, HEADER_TABLE},
 		{NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, HTTP_STREAMS},
 		{NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, HTTP_BODY_MAX},
 		{NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, HTTP_HEADER_MAX},

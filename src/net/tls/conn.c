@@ -10,12 +10,15 @@
 #include <pthread.h>
 #include <sys/socket.h>
 
-enum { RECORD_HEADER = 5, RECORD_MAX = 16384 + 320, WRITE_MAX = 16384, FIRST_READ = 2048 };
+enum { RECORD_HEADER = 5, RECORD_MAX = 16384 + 320, WRITE_MAX = 16384, FIRST_READ = 2048, GATHER_MAX = 32768 };
 
 static _Thread_local struct {
 	struct tls *now;
 	BIO *bio;
 	int error; /* errno of a call that failed for good */
+	const struct tls *gatherer; /* whose records wait in |gathered| for the others of this turn */
+	uint8_t *gathered;          /* GATHER_MAX bytes, made when first used */
+	size_t gathered_len;
 } thread;
 
 struct tls *tls_now(void)
@@ -128,20 +131,72 @@ static int bio_read(BIO *bio, char *out, int cap)
 	return -1;
 }
 
-static int bio_write(BIO *bio, const char *p, int len)
+/* push gives the kernel what it takes: bytes of |p|, 0 when it takes none for now, -errno. */
+static ssize_t push(const struct tls *t, const void *p, size_t len)
 {
 	ssize_t n;
 
-	BIO_clear_retry_flags(bio);
 	do
-		n = send(thread.now->fd, p, (size_t)len, MSG_NOSIGNAL);
+		n = send(t->fd, p, len, MSG_NOSIGNAL);
 	while (n < 0 && errno == EINTR);
-	if (n >= 0)
+	return n >= 0 ? n : errno == EAGAIN ? 0 : -errno;
+}
+
+/* push_rest: sealed bytes that the kernel did not take come before all others.  0 when none are left, -EAGAIN, -errno. */
+static int push_rest(struct tls *t)
+{
+	ssize_t n = t->rest_len ? push(t, t->rest, t->rest_len) : 0;
+
+	if (n < 0)
 		return (int)n;
-	if (errno == EAGAIN)
+	t->rest_len -= (uint32_t)n;
+	if (t->rest_len) {
+		memmove(t->rest, t->rest + n, t->rest_len);
+		return -EAGAIN;
+	}
+	mem_free(t->rest);
+	t->rest = NULL;
+	return 0;
+}
+
+/* push_gathered sends what was gathered; what the kernel does not take becomes the connection's rest. */
+static int push_gathered(struct tls *t)
+{
+	size_t len = thread.gathered_len;
+	ssize_t n = push(t, thread.gathered, len);
+
+	thread.gathered_len = 0;
+	if (n < 0 || (size_t)n == len)
+		return n < 0 ? (int)n : 0;
+	t->rest = mem_dup(thread.gathered + n, len - (size_t)n);
+	if (!t->rest)
+		return -ENOMEM;
+	t->rest_len = (uint32_t)(len - (size_t)n);
+	return -EAGAIN;
+}
+
+static int bio_write(BIO *bio, const char *p, int len)
+{
+	struct tls *t = thread.now;
+	bool gathers = thread.gatherer == t;
+	ssize_t n = push_rest(t);
+
+	BIO_clear_retry_flags(bio);
+	if (n == 0 && gathers && thread.gathered_len + (size_t)len > GATHER_MAX)
+		n = push_gathered(t);
+	if (n == 0 && gathers && len <= GATHER_MAX) {
+		memcpy(thread.gathered + thread.gathered_len, p, (size_t)len);
+		thread.gathered_len += (size_t)len;
+		return len;
+	}
+	if (n == 0)
+		n = push(t, p, (size_t)len);
+	if (n > 0)
+		return (int)n;
+	if (n == 0 || n == -EAGAIN)
 		BIO_set_retry_write(bio);
 	else
-		thread.error = errno;
+		thread.error = (int)-n;
 	return -1;
 }
 
@@ -160,6 +215,8 @@ static pthread_key_t bio_key;
 
 static void bio_end(void *bio)
 {
+	mem_free(thread.gathered);
+	thread.gathered = NULL;
 	BIO_free(bio);
 }
 
@@ -444,6 +501,34 @@ ssize_t tls_write(struct tls *t, const uint8_t *p, size_t len, bool *writes_r)
 	return leave(write_record(t, p, len, writes_r));
 }
 
+void tls_gather(struct tls *t)
+{
+	must(thread.gathered_len == 0);
+	if (!thread.gathered)
+		thread.gathered = mem_alloc(GATHER_MAX);
+	if (thread.gathered && t->shaken && thread.bio)
+		thread.gatherer = t;
+}
+
+int tls_release(struct tls *t)
+{
+	int rc;
+
+	if (t->broken) {
+		thread.gatherer = NULL;
+		thread.gathered_len = 0;
+		return -ECONNRESET;
+	}
+	rc = push_rest(t);
+	if (rc == 0 && thread.gatherer == t && thread.gathered_len)
+		rc = push_gathered(t);
+	must(rc != -EAGAIN || thread.gatherer != t || thread.gathered_len == 0 || t->rest_len);
+	thread.gatherer = NULL;
+	thread.gathered_len = 0;
+	t->broken = rc < 0 && rc != -EAGAIN;
+	return rc;
+}
+
 bool tls_shaken(const struct tls *t)
 {
 	return t->shaken && !SSL_in_init(t->ssl);
@@ -478,6 +563,7 @@ void tls_free(struct tls **conn, bool bye)
 	if (t->client)
 		tls_client_free(&t->client);
 	mem_free(t->part);
+	mem_free(t->rest);
 	mem_free(t->said);
 	mem_free(t);
 }

@@ -25,8 +25,9 @@ struct tls {
 	void *user;                /* client: |ctx| of tls_connect() */
 	const char *alpn;          /* chosen; of the server's or client's copy of its configuration; NULL none */
 	uint8_t *part;             /* the beginning of a record: the library is given whole ones only */
+	uint8_t *rest;             /* records that the kernel did not take */
 	char *said;                /* what failed */
-	uint32_t part_len;
+	uint32_t part_len, rest_len;
 	uint32_t offered;          /* bytes of a write that the library keeps back and wants to be offered again */
 	int fd;
 	uint8_t fail;              /* enum tls_fail */
