@@ -16,7 +16,7 @@ struct up_ops;
 struct back *back_stream_new(struct lane *, struct server *, const struct up_ops *ops) WUNUSED;
 /* back_close: on its worker: queries in flight are lost, sockets closed, the reference to the server dropped. */
 void back_close(struct lane *, struct back **) NONNULL;
-void back_close_server(struct lane *, const struct server *) NONNULL; /* both ways of it */
+void back_close_server(struct lane *, struct server *) NONNULL; /* both ways of it */
 void back_reconnect(struct lane *, struct server *) NONNULL; /* new sockets at the next query (reconnectOnUp, new address) */
 /* back_sweep closes the ways to servers that |conf| no longer has and that nobody waits for. */
 void back_sweep(struct lane *, const struct conf *) NONNULL;

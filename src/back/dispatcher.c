@@ -98,8 +98,9 @@ static struct back_slot *slot_of(struct lane *lane, const struct server *s)
 	return s->index < lane->nbacks ? &lane->backs[s->index] : NULL;
 }
 
-void back_close_server(struct lane *lane, const struct server *s)
+void back_close_server(struct lane *lane, struct server *s)
 {
+	struct server *held = server_ref(s); /* the ways may be the last that hold it */
 	struct back_slot *slot = slot_of(lane, s);
 
 	if (slot && slot->udp && slot->udp->server == s)
@@ -107,6 +108,7 @@ void back_close_server(struct lane *lane, const struct server *s)
 	slot = slot_of(lane, s); /* what was lost may have made the table grow */
 	if (slot && slot->stream && slot->stream->server == s)
 		back_close(lane, &slot->stream);
+	server_free(&held);
 }
 
 void back_reconnect(struct lane *lane, struct server *s)
