@@ -164,7 +164,8 @@ int msg_edit_ttls(uint8_t *msg, size_t len,
 	uint32_t (*fn)(void *, enum section, unsigned klass, unsigned type, uint32_t ttl), void *) WUNUSED;
 int msg_limit_ttls(uint8_t *msg, size_t len, uint32_t min, uint32_t max, const uint16_t *types, size_t n)
 	WUNUSED; /* n = 0: all types */
-/* msg_min_ttl: smallest TTL over all records but OPT; -ENOENT when there is none. */
+/* msg_min_ttl: smallest TTL over all records but OPT, and of the MINIMUM of a SOA that says "there is none" (RFC 2308 5);
+ * -ENOENT when there is no record. */
 int64_t msg_min_ttl(const uint8_t *msg, size_t len) WUNUSED NONNULL;
 int msg_remove_types(uint8_t *msg, size_t *len, const uint16_t *types, size_t n) WUNUSED NONNULL;
 /* msg_replace_name puts |name| in place of the first question's name.  Only for messages without

@@ -44,6 +44,7 @@ struct listener {
 	_Atomic uint32_t conns, conns_max;
 	struct tls_server *_Atomic tls; /* encrypted ones, NULL otherwise; under |site_lock|: listener_tls() */
 	uint64_t tls_print;             /* of the options it was made with */
+	uint64_t ticket_print;          /* and of those that say where its ticket keys come from */
 	struct doh_site *_Atomic site;  /* DoH: paths, headers, response map; swapped under |site_lock| */
 	atomic_flag site_lock;          /* held for a few instructions */
 	_Atomic uint64_t http_get, http_post, http_version[3], http_connects, http_bad, http_valid, http_error, http_redirect,
@@ -100,6 +101,9 @@ void clients_leave(struct clients *, struct who **) NONNULL; /* |*who| may be NU
 enum reason clients_shake(struct clients *, const struct settings *, const struct addr *, bool resumed, uint64_t now_ms)
 	WUNUSED NONNULL;
 void clients_ban(struct clients *, const struct settings *, const struct addr *, uint64_t until_ms) NONNULL;
+/* clients_hold: what a connection holds back has changed from |before| to |now| bytes; the sum of all workers'
+ * connections.  |stream|: of those with a transfer under way, which have a sum of their own.  Any thread. */
+size_t clients_hold(struct clients *, bool stream, size_t before, size_t now) NONNULL;
 void clients_clean(struct clients *, uint64_t now_ms) NONNULL; /* forgets who is neither here nor banned */
 
 #endif

@@ -1,6 +1,7 @@
 /* http.h: HTTP/2 (RFC 9113, by nghttp2) and a little of HTTP/1.1 as codecs: bytes in, requests or answers out, bytes
  * out.  No sockets, no clock, no nghttp2 type.  One connection each; belongs to one worker.  Callbacks may answer, ask and
- * forget, on this connection and others; they must not free, feed or drain the one that calls them. */
+ * forget, on this connection and others, and make new ones; they must not feed or drain any, nor free the one that calls
+ * them. */
 #ifndef SHREWD_HTTP_H
 #define SHREWD_HTTP_H
 
@@ -46,13 +47,16 @@ struct http_server;
 /* http_server_new: |keep_fields|: requests carry all their fields.  |http1|: "PRI" is not demanded, HTTP/1.1 requests
  * are read too (else they get a page that says what to use, and the connection ends). */
 struct http_server *http_server_new(const struct http_server_ops *, void *ctx, bool keep_fields, bool http1) WUNUSED;
+/* http_server_refuses: |tell| is called before the codec answers by itself (413, 431, 505 …), and may add fields. */
+void http_server_refuses(struct http_server *, void (*tell)(void *ctx, unsigned version, struct http_reply *)) NONNULL;
 void http_server_free(struct http_server **) NONNULL; /* calls gone() for each request that is open */
 /* http_server_feed: bytes taken (may be fewer than |len| when work for one turn is done: feed the rest later), or
  * -EPROTO: the peer broke the rules (a GOAWAY is queued), -EOVERFLOW: it floods us, -ENOMEM. */
 ssize_t http_server_feed(struct http_server *, const uint8_t *p, size_t len) WUNUSED NONNULL;
 /* http_server_turn begins a turn of the loop: the budget of work is full again. */
 void http_server_turn(struct http_server *) NONNULL;
-int http_answer(struct http_server *, struct http_request *, const struct http_reply *) NONNULL; /* copies; 0, -ENOMEM */
+/* http_answer copies; 0, -ENOMEM.  A reply with a value of more than one line goes out as an empty 500. */
+int http_answer(struct http_server *, struct http_request *, const struct http_reply *) NONNULL;
 /* http_server_drain appends what is to be sent to |out|, at most about |max| bytes in it; 0 or -ENOMEM. */
 int http_server_drain(struct http_server *, struct bytes *out, size_t max) WUNUSED NONNULL;
 /* http_server_single: from now on a drain stops behind the last frame of an answer, so that each has a TLS record of its
@@ -62,9 +66,12 @@ unsigned http_server_open(const struct http_server *) NONNULL; /* requests witho
 bool http_server_ended(const struct http_server *) NONNULL;    /* after GOAWAY or "Connection: close": nothing more comes */
 void http_server_goaway(struct http_server *) NONNULL;         /* no new streams; open ones are answered */
 bool http_server_half(const struct http_server *) NONNULL;     /* a request has begun and is not whole */
-size_t http_server_memory(const struct http_server *) NONNULL; /* bytes that unfinished requests hold */
+size_t http_server_memory(const struct http_server *) NONNULL; /* bytes that unfinished requests hold, with their streams */
 /* http_server_waits: HTTP/1.1 with a request at work: feed takes nothing before its answer; a new turn does not help. */
 bool http_server_waits(const struct http_server *) NONNULL;
+size_t http_server_large(const struct http_server *) NONNULL;  /* of those, what is more than small requests need */
+/* http_server_kept: what answers hold whose last byte has not left, with all that belongs to their streams. */
+size_t http_server_kept(const struct http_server *) NONNULL;
 size_t http_server_queued(const struct http_server *) NONNULL; /* bytes of answers that the peer's windows keep back */
 
 /* ---- the client's side, HTTP/2 only ---- */

@@ -21,8 +21,10 @@ void mem_free(void *p); /* NULL is fine */
 void mem_fail_at(unsigned long n);
 unsigned long mem_calls(void);
 
-/* mem_trim gives free heap pages back to the system where the C library can. */
+/* mem_trim gives free heap pages back to the system where the C library can.  mem_slack: bytes of the heap that are free,
+ * and how many are in use; false where the C library does not say. */
 void mem_trim(void);
+bool mem_slack(size_t *free_r, size_t *used_r) WUNUSED NONNULL;
 
 /* ---- arena: many small pieces, freed in one call ----
  * With -DARENA_EMULATE each piece is an allocation of its own, so that ASan sees overruns. */
@@ -62,5 +64,10 @@ struct slab {
 void slab_init(struct slab *, size_t size) NONNULL;
 void *slab_get(struct slab *) WUNUSED NONNULL; /* zeroed; NULL when memory is out */
 void slab_put(struct slab *, void *item) NONNULL; /* a page goes back with its last item */
+
+/* ---- kept together: small things that outlive what is made around them ----
+ * mem_keep: zeroed; NULL when memory is out.  mem_unkeep gives it back, with the same |size|; NULL is fine.  Any thread. */
+void *mem_keep(size_t size) WUNUSED;
+void mem_unkeep(void *p, size_t size);
 
 #endif

@@ -82,6 +82,7 @@ int sock_listen(const struct addr *, const struct sock_opts *) WUNUSED NONNULL;
 int sock_connect(const struct addr *to, const struct sock_opts *) WUNUSED NONNULL; /* in progress */
 int sock_error(int fd);                       /* SO_ERROR: 0 or -errno */
 void sock_local(int fd, struct addr *) NONNULL;
+void sock_ack_now(int fd); /* TCP: what has come is acknowledged at once: who waits for that sends on */
 /* sock_hush ties a UDP socket to a peer that says nothing: it gets no more datagrams and can still send. */
 void sock_hush(int fd, int family);
 void sock_buffers(int fd, uint32_t recv_bytes, uint32_t send_bytes); /* 0: as large as allowed, up to 4 MB */

@@ -9,12 +9,13 @@
 #include "text.h"
 
 enum proto {
-#define PROTO(id, name, shown, stream) PROTO_##id,
+#define PROTO(id, name, word, shown, stream) PROTO_##id,
 #include "tbl/proto.def"
 #undef PROTO
 	PROTO_COUNT
 };
-const char *proto_name(enum proto);  /* "do53-udp", "dot" … as IncomingProtocolRule takes */
+const char *proto_name(enum proto);  /* "do53-udp", "dot" …, which IncomingProtocolRule takes, too */
+const char *proto_word(enum proto);  /* "DoUDP", "DoT" … as IncomingProtocolRule takes */
 const char *proto_shown(enum proto); /* "Do53 UDP" … as dq:getProtocol() and showBinds() print */
 bool proto_stream(enum proto);
 

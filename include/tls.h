@@ -32,6 +32,8 @@ int wire_shake(struct wire *) WUNUSED NONNULL;
 bool wire_shaken(const struct wire *) NONNULL; /* no handshake is under way */
 /* wire_more: bytes that the kernel will not announce wait in the TLS layer: read again before waiting. */
 bool wire_more(const struct wire *) NONNULL;
+/* wire_held: bytes that the TLS layer keeps of unfinished records, and of those that the kernel did not take. */
+size_t wire_held(const struct wire *) NONNULL;
 /* wire_want waits for what the caller and the TLS layer need; |write|: there are bytes to write.  0 or -ENOMEM. */
 int wire_want(struct wire *, bool read, bool write) WUNUSED NONNULL;
 /* wire_close says good-bye (TLS close_notify) unless |broken|, closes the descriptor and frees the TLS state. */
@@ -52,14 +54,13 @@ enum tls_version { TLS_V_UNKNOWN, TLS_V_10, TLS_V_11, TLS_V_12, TLS_V_13, TLS_VE
 struct tls_info {
 	enum tls_version version;
 	bool resumed;
-	const char *sni;    /* the client's, "" none; lives as long as the connection */
+	const char *sni;    /* the client's, "" none; until its next handshake, if it may have one more */
 	const char *alpn;   /* chosen, "" none */
 	const char *cipher; /* static */
 };
 void tls_info(const struct tls *, struct tls_info *) NONNULL;
 enum tls_fail tls_failure(const struct tls *) NONNULL;
 const char *tls_error(const struct tls *) NONNULL; /* a sentence: "certificate has expired"; "" when nothing failed */
-size_t tls_memory(void); /* bytes that the library holds, 0 when not counted */
 
 /* ---- server side ---- */
 struct tls_cert { /* all borrowed */
@@ -73,7 +74,6 @@ struct tls_server_conf {
 	const char *ciphers, *ciphers13, *curves; /* NULL or "": the library's; curves joined by ':' */
 	const char *ticket_file, *key_log;
 	enum tls_version min_version;    /* TLS_V_10 and TLS_V_11 are raised to 1.2 */
-	/* release_buffers: TLS 1.3 connections even give up the library's state after their handshake: 0.5 kB, not 13 */
 	bool tickets, prefer_server, release_buffers, renegotiation, ktls, ignore_errors;
 	uint32_t ticket_rotation_s, ticket_keys, stored_sessions, session_timeout_s;
 	const char *const *alpn;         /* acceptable ones in order of preference, NULL at the end */
@@ -98,6 +98,8 @@ enum { TLS_TICKET_KEY = 80 };
 int tls_server_ticket_key(struct tls_server *, const uint8_t *key, size_t len, const char **error_r) WUNUSED;
 int tls_server_ticket_file(struct tls_server *, const char *path, const char **error_r) WUNUSED;
 int tls_server_rotate(struct tls_server *) WUNUSED NONNULL; /* a fresh random key; 0 or -E… */
+/* tls_server_inherit gives a server that takes the place of |old| its ticket keys; before it is used. */
+void tls_server_inherit(struct tls_server *, struct tls_server *old) NONNULL;
 /* tls_server_tick rotates by age; about once a second, one thread.  True: a key was made (|key_r| gets it). */
 bool tls_server_tick(struct tls_server *, uint64_t now_ms, uint8_t key_r[TLS_TICKET_KEY]) NONNULL;
 struct tls_stats *tls_server_stats(struct tls_server *) NONNULL;

@@ -143,7 +143,7 @@ static int post_home(struct back_remote *r, const struct query *q)
 /* is_silence: home gave the query back because it waited for long, not because it was refused. */
 static bool is_silence(unsigned reason)
 {
-	return reason == REASON_BACKEND_SILENT || reason == REASON_CONNECT_FAILED;
+	return reason == REASON_BACKEND_SILENT || reason == REASON_CONNECT_FAILED || reason == REASON_NO_ADDRESS;
 }
 
 static void came_back(struct letter *l, void *owner)

@@ -23,7 +23,7 @@ static void forget(struct session_cache *c, unsigned i)
 
 struct session_cache *session_cache_new(unsigned max, unsigned validity_s)
 {
-	struct session_cache *c = mem_zalloc(sizeof(*c) + max * sizeof(c->v[0]));
+	struct session_cache *c = mem_keep(sizeof(*c) + max * sizeof(c->v[0]));
 
 	if (!c)
 		return NULL;
@@ -39,7 +39,8 @@ void session_cache_free(struct session_cache **p)
 	*p = NULL;
 	while (c && c->n)
 		forget(c, c->n - 1);
-	mem_free(c);
+	if (c)
+		mem_unkeep(c, sizeof(*c) + c->max * sizeof(c->v[0]));
 }
 
 void session_cache_put(struct session_cache *c, struct tls_session *session, uint64_t wall_s)

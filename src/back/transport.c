@@ -244,35 +244,6 @@ static void unasked(struct link *l)
 	atomic_fetch_add_explicit(&t->base.server->noncompliant, 1, memory_order_relaxed);
 }
 
-static void link_reply(struct up *u, uint16_t id, const uint8_t *msg, size_t len)
-{
-	struct link *l = u->owner;
-	struct transport *t = l->t;
-	struct query *q = query_map_find(&l->map, id);
-
-	MAGIC_CHECK(l, LINK_MAGIC);
-	if (!q) {
-		unasked(l);
-		return;
-	}
-	if (!query_matches(q, msg, len))
-		return;
-	if (!query_is_last(q, msg, len)) {
-		query_part(q, msg, len);
-		return;
-	}
-	query_map_del(&l->map, q);
-	q->back_slot = NULL;
-	l->busy = true;
-	answered(l, q);
-	if (t->shared.n || t->alone.n)
-		transport_pump(t);
-	transport_drop_attempts(t);
-	l->busy = false;
-	link_rest(l); /* may be its end */
-	query_reply(q, msg, len);
-}
-
 static void link_refused(struct up *u, uint16_t id, enum reason why, bool unseen)
 {
 	struct link *l = u->owner;
@@ -297,6 +268,38 @@ static void link_refused(struct up *u, uint16_t id, enum reason why, bool unseen
 	l->busy = false;
 	link_rest(l);
 	transport_lose(t, why);
+}
+
+static void link_reply(struct up *u, uint16_t id, const uint8_t *msg, size_t len)
+{
+	struct link *l = u->owner;
+	struct transport *t = l->t;
+	struct query *q = query_map_find(&l->map, id);
+
+	MAGIC_CHECK(l, LINK_MAGIC);
+	if (!q) {
+		unasked(l);
+		return;
+	}
+	if (!query_matches(q, msg, len)) {
+		if (server_proto(t->base.server) == PROTO_DOH) /* its request has ended: no other reply will come */
+			link_refused(u, id, REASON_REPLY_MALFORMED, false);
+		return;
+	}
+	if (!query_is_last(q, msg, len)) {
+		query_part(q, msg, len);
+		return;
+	}
+	query_map_del(&l->map, q);
+	q->back_slot = NULL;
+	l->busy = true;
+	answered(l, q);
+	if (t->shared.n || t->alone.n)
+		transport_pump(t);
+	transport_drop_attempts(t);
+	l->busy = false;
+	link_rest(l); /* may be its end */
+	query_reply(q, msg, len);
 }
 
 /* died: an open link is gone.  One that had answered others says little about the queries that were out on it: it
@@ -392,12 +395,14 @@ static void stream_cancel(struct back *b, struct query *q)
 		return;
 	}
 	MAGIC_CHECK(l, LINK_MAGIC);
-	atomic_fetch_add_explicit(&b->server->tcp_read_timeouts, 1, memory_order_relaxed);
 	query_map_del(&l->map, q);
 	t->ops->forget(l->up, q->back_id);
 	l->forgotten++;
-	if (l->up->heard_ms <= q->sent_us / 1000)
-		l->drain = true; /* nothing at all came in all that time */
+	if (q->core->now_ms >= q->end_ms) { /* else another backend was faster, or all ends */
+		atomic_fetch_add_explicit(&b->server->tcp_read_timeouts, 1, memory_order_relaxed);
+		if (l->up->heard_ms <= q->sent_us / 1000)
+			l->drain = true; /* nothing at all came in all that time */
+	}
 	link_rest(l);
 }
 
@@ -411,7 +416,7 @@ bool back_is_stream(const struct back *b)
 
 struct back *back_stream_new(struct lane *lane, struct server *server, const struct up_ops *ops)
 {
-	struct transport *t = mem_zalloc(sizeof(*t));
+	struct transport *t = mem_keep(sizeof(*t));
 	unsigned proto = server_proto(server);
 
 	if (!t)
@@ -452,9 +457,10 @@ void back_stream_close(struct back *b)
 		session_cache_free(&t->sessions);
 	if (t->tls)
 		tls_client_free(&t->tls);
+	transport_ways_free(t);
 	server_free(&t->base.server);
 	t->magic = 0;
-	mem_free(t);
+	mem_unkeep(t, sizeof(*t));
 }
 
 void back_stream_reset(struct back *b)

@@ -42,7 +42,7 @@ enum {
 	HUNT_MS = 160,        /* between attempts while queries wait */
 	WAY_MS = 150,         /* between attempts to one address that failed */
 	SEARCH_S = 60,        /* attempts go on so long after the last query */
-	DEAF_MS = 200, DEAF_MAX_MS = 2000, /* an acknowledgement that is owed so long makes a link suspect */
+	DEAF_MS = 180, DEAF_MAX_MS = 2000, /* an acknowledgement that is owed so long makes a link suspect */
 	MUTE_MS = 1000, MUTE_MAX_MS = 8000, /* and so does hearing nothing at all */
 	TROUBLE_MS = 500,     /* without a link that works: the server is suspect */
 	BOUNCE_MS = 1000,     /* between two losses of a query that may come right back */
@@ -96,7 +96,7 @@ struct transport {
 	struct link *links;
 	unsigned n;
 	struct wheel_node clock;
-	struct way way[SERVER_ADDRS];
+	struct way *way;
 	unsigned ways;
 	struct tls_client *tls;
 	struct session_cache *sessions;
@@ -104,7 +104,6 @@ struct transport {
 	uint64_t wanted_ms;   /* the last query */
 	uint64_t tried_ms;    /* the last attempt */
 	uint64_t trouble_ms;  /* since when nothing works, 0: it does */
-	uint64_t open_err_ms; /* when |open_err| was seen */
 	int open_err;         /* why no attempt could even begin, or 0 */
 	enum reason why;      /* why the last attempt failed */
 	uint32_t reply_us;    /* smoothed */
@@ -150,6 +149,7 @@ bool transport_open(struct transport *, bool alone, bool force) NONNULL;
 bool transport_evict(struct transport *, bool alone) NONNULL; /* closes the link that is missed least, if there is one */
 void transport_drop_attempts(struct transport *) NONNULL; /* those that nobody waits for any more */
 struct way *transport_way(struct transport *, const struct addr *) NONNULL; /* NULL: an address it has no more */
+void transport_ways_free(struct transport *) NONNULL;
 void link_take_out(struct link *, enum reason) NONNULL; /* off the list and out of the counts */
 void link_close(struct link *, enum reason) NONNULL; /* no query is on it; frees it */
 void link_rest(struct link *) NONNULL;               /* it may have become idle: closes it where it should */

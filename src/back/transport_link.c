@@ -13,8 +13,15 @@ struct way *transport_way(struct transport *t, const struct addr *to)
 	return NULL;
 }
 
-/* ways_update takes the server's addresses of now, in its order; what is known of each stays. */
-static void ways_update(struct transport *t)
+void transport_ways_free(struct transport *t)
+{
+	mem_unkeep(t->way, t->ways * sizeof(t->way[0]));
+	t->way = NULL;
+	t->ways = 0;
+}
+
+/* ways_update takes the server's addresses of now, in its order; what is known of each stays.  0 or -ENOMEM. */
+static int ways_update(struct transport *t)
 {
 	struct addr now[SERVER_ADDRS];
 	struct way fresh[SERVER_ADDRS];
@@ -25,8 +32,18 @@ static void ways_update(struct transport *t)
 
 		fresh[i] = w ? *w : (struct way){.to = now[i]};
 	}
-	memcpy(t->way, fresh, n * sizeof(fresh[0]));
-	t->ways = n;
+	if (n != t->ways) {
+		struct way *way = n ? mem_keep(n * sizeof(*way)) : NULL;
+
+		if (n && !way)
+			return -ENOMEM;
+		transport_ways_free(t);
+		t->way = way;
+		t->ways = n;
+	}
+	if (n)
+		memcpy(t->way, fresh, n * sizeof(fresh[0]));
+	return 0;
 }
 
 /* way_pick: the first one that is not known to be bad; else the one that was left alone longest. */
@@ -150,13 +167,15 @@ static unsigned idle_most(const struct transport *t)
 void link_rest(struct link *l)
 {
 	const struct transport *t = l->t;
-	unsigned idle = 0;
+	unsigned idle = 0, most = idle_most(t);
 
 	if (!l->open || l->map.count || l->busy)
 		return;
+	if (most == 0 && t->base.server->conf.keep_warm_s)
+		most = 1; /* or it would be opened again at once */
 	for (const struct link *o = t->links; o; o = o->next)
 		idle += o->open && o->map.count == 0;
-	if (l->drain || l->alone || idle > idle_most(t) ||
+	if (l->drain || l->alone || idle > most ||
 		(transport_idle_s(t) == 0 && t->base.server->conf.keep_warm_s == 0))
 		link_close(l, REASON_CONN_IDLE);
 }
@@ -256,10 +275,11 @@ static int open_any(struct transport *t, bool alone, uint64_t now)
 	struct way *w;
 	int err;
 
-	ways_update(t);
-	if (t->ways == 0)
-		return -EDESTADDRREQ;
-	err = tls_ready(t, now);
+	err = ways_update(t);
+	if (err == 0 && t->ways == 0)
+		err = -EDESTADDRREQ;
+	if (err == 0)
+		err = tls_ready(t, now);
 	if (err < 0)
 		return err;
 	err = -EINPROGRESS; /* each address was tried a moment ago */
@@ -282,17 +302,14 @@ bool transport_open(struct transport *t, bool alone, bool force)
 	int err;
 
 	if (!has_room(t, alone) && (!force || !transport_evict(t, alone) || !has_room(t, alone))) {
-		if (t->n == 0) { /* other workers have them all */
-			t->open_err = -EAGAIN;
-			t->open_err_ms = now;
-		}
+		if (t->n == 0)
+			t->open_err = -EAGAIN; /* other workers have them all */
 		return false;
 	}
 	err = open_any(t, alone, now);
 	if (err == -EINPROGRESS)
 		return false;
 	t->open_err = err;
-	t->open_err_ms = now;
 	if (err == 0 && t->trouble_ms == 0 && !transport_healthy(t))
 		t->trouble_ms = now;
 	return err == 0;

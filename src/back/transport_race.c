@@ -257,7 +257,7 @@ static enum reason reason_of(const struct transport *t)
 
 int transport_hopeless(const struct transport *t, const struct query *q)
 {
-	if (t->open_err == 0 || transport_attempts(t, false) || transport_attempts(t, true))
+	if (t->open_err == 0 || transport_healthy(t) || transport_attempts(t, false) || transport_attempts(t, true))
 		return 0;
 	switch (reason_of(t)) {
 	case REASON_NO_ROUTE:
@@ -280,7 +280,7 @@ static bool goes(const struct query *q, enum reason why)
 	if (why == REASON_NO_ROUTE || why == REASON_BACKEND_CERTIFICATE)
 		return true;
 	if (q->relay)
-		return waited_ms >= BOUNCE_MS && why != REASON_NO_ADDRESS;
+		return waited_ms >= BOUNCE_MS; /* its own worker knows of others */
 	return back_elsewhere(q) && (q->tries <= 2 || waited_ms >= GIVE_MS);
 }
 
@@ -341,6 +341,15 @@ void transport_judge(struct transport *t)
 }
 
 /* ---- the clock ---- */
+/* soon_deaf_ms: when to look at a link with queries again: where an acknowledgement is owed, as soon as it is for too
+ * long. */
+static unsigned soon_deaf_ms(const struct link *l)
+{
+	unsigned deaf = deaf_ms(l), owed = l->suspect ? 0 : l->t->ops->silent_ms(l->up);
+
+	return owed && owed <= deaf && deaf - owed < TICK_MS ? deaf - owed + 1 : TICK_MS;
+}
+
 static uint64_t link_next_ms(const struct link *l, uint64_t now)
 {
 	const struct transport *t = l->t;
@@ -348,7 +357,7 @@ static uint64_t link_next_ms(const struct link *l, uint64_t now)
 	if (!l->open)
 		return l->born_ms + 1000ull * t->base.server->conf.connect_timeout_s;
 	if (l->map.count)
-		return now + TICK_MS;
+		return now + soon_deaf_ms(l);
 	return later(l->rest_ms + 1000ull * transport_idle_s(t), t->wanted_ms + 1000ull * t->base.server->conf.keep_warm_s);
 }
 

@@ -76,11 +76,47 @@ unsigned long mem_calls(void)
 	return calls;
 }
 
+#ifdef __GLIBC__
+/* empty_thread_cache: glibc keeps the last pieces of each small size that a thread freed, some hundred of them, as if they
+ * were in use; each holds a page.  A piece that has grown into the free space behind it is too large to be kept. */
+static void empty_thread_cache(void)
+{
+	enum { SMALLEST = 24, LARGEST = 1032, STEP = 16, KEPT = 7, TOO_LARGE = 2048 };
+
+	for (size_t size = SMALLEST; size <= LARGEST; size += STEP) {
+		void *p[KEPT];
+
+		for (unsigned i = 0; i < KEPT; i++)
+			p[i] = malloc(size);
+		for (unsigned i = KEPT; i-- > 0;) { /* fresh ones lie in a row: the last first */
+			void *grown = p[i] ? realloc(p[i], TOO_LARGE) : NULL;
+
+			free(grown ? grown : p[i]);
+		}
+	}
+}
+#endif
+
 void mem_trim(void)
 {
 #ifdef __GLIBC__
+	empty_thread_cache();
 	malloc_trim(0);
 #endif
+}
+
+bool mem_slack(size_t *free_r, size_t *used_r)
+{
+	*free_r = *used_r = 0;
+#if defined(__GLIBC__) && defined(__GLIBC_PREREQ)
+#if __GLIBC_PREREQ(2, 33)
+	struct mallinfo2 m = mallinfo2();
+
+	*free_r = m.fordblks;
+	*used_r = m.uordblks;
+#endif
+#endif
+	return *used_r > 0;
 }
 
 /* ---- arena ---- */

@@ -28,6 +28,15 @@ static void set_field(lua_State *L, const char *word, const char *name, const st
 		lua_fail(L, word, "%s", bare(error, name));
 }
 
+/* set_option: the same for one key of a word's table. */
+static void set_option(lua_State *L, const char *word, const char *key, const char *name, const struct arg *value)
+{
+	char both[64];
+
+	snprintf(both, sizeof(both), "%s: %s", word, key);
+	set_field(L, both, name, value);
+}
+
 static bool is_word(const struct field *f)
 {
 	return f->name[strlen(f->name) - 1] != '_';
@@ -134,7 +143,7 @@ WORD(ring_options)
 		if (rows[r].field && strcmp(rows[r].key, "samplingRate") != 0)
 			lua_only_at_start(L, w->name);
 		if (rows[r].field)
-			set_field(L, rows[r].key, rows[r].field, &table->t.pair[i].value);
+			set_option(L, w->name, rows[r].key, rows[r].field, &table->t.pair[i].value);
 	}
 	return 0;
 }
@@ -150,7 +159,7 @@ WORD(hedging)
 								     : NULL;
 
 		if (field)
-			set_field(L, p->key, field, &p->value);
+			set_option(L, w->name, p->key, field, &p->value);
 		else
 			lua_warn_at(L, w->name, "unknown option '%s' ignored", p->key);
 	}

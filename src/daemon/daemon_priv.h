@@ -45,7 +45,8 @@ struct daemon {
 	int signal_fd;
 	struct io signal_io;
 	struct wheel_node tick;      /* maintenance, once a second */
-	unsigned conns_peak;         /* most client connections since memory was given back */
+	size_t slack;                /* free heap that giving back did not make less */
+	uint64_t trim_ms;
 	uint64_t clean_ms, sweep_ms; /* last cache cleaning */
 	_Atomic bool reloading, reload_again, stop, hurry;
 	struct listen_plan *plan;    /* opened, not read yet: until backends had their first check */

@@ -1,7 +1,8 @@
 /* tick.c: what worker 0 does once a second: Lua's maintenance, cache cleaning, rates, tidying. */
 #include "daemon_priv.h"
 
-enum { TICK_MS = 1000, SWEEP_MS = 10000, CROWD = 500 };
+/* SLACK: bytes of heap that may lie free; and SLACK_SHARE of what is in use: memory that is needed again soon. */
+enum { TICK_MS = 1000, TRIM_MS = 2000, SWEEP_MS = 10000, SLACK = 16 << 10, SLACK_SHARE = 32 };
 
 /* seen: was this cache cleaned already for an earlier pool? */
 static bool seen(const struct conf *c, size_t upto)
@@ -26,19 +27,22 @@ static void clean_caches(const struct conf *c, uint64_t now_ms)
 	}
 }
 
-/* trim gives memory back when a crowd of connections has left. */
-static void trim(struct daemon *d)
+/* trim gives memory back when much more of it is free than before: a crowd of clients has left, or a cache was emptied.
+ * Pieces of free pages cannot be given back: they count as |slack| until they are used again. */
+static void trim(struct daemon *d, uint64_t now_ms)
 {
-	unsigned now = 0;
+	size_t left, used;
 
-	for (unsigned i = 0; i < d->nlisteners; i++)
-		now += atomic_load_explicit(&d->listeners[i]->conns, memory_order_relaxed);
-	if (now > d->conns_peak)
-		d->conns_peak = now;
-	if (d->conns_peak < CROWD || now > d->conns_peak / 2)
+	if (now_ms - d->trim_ms < TRIM_MS || !mem_slack(&left, &used))
 		return;
-	d->conns_peak = now;
+	d->trim_ms = now_ms;
+	if (left < d->slack)
+		d->slack = left;
+	if (left - d->slack <= SLACK + used / SLACK_SHARE)
+		return;
 	mem_trim();
+	if (mem_slack(&left, &used))
+		d->slack = left;
 }
 
 static void tick(struct wheel_node *node, uint64_t now_ms)
@@ -53,10 +57,7 @@ static void tick(struct wheel_node *node, uint64_t now_ms)
 		server_rates(c->servers[i], now_ms);
 	resolve_tick(d, c, now_ms);
 	frontend_tick(d, now_ms);
-	if (d->serving && pthread_mutex_trylock(&d->admin) == 0) {
-		trim(d);
-		pthread_mutex_unlock(&d->admin);
-	}
+	trim(d, now_ms);
 	if (now_ms - d->clean_ms >= 1000ull * c->set.cache_clean_s) {
 		d->clean_ms = now_ms;
 		clean_caches(c, now_ms);
@@ -74,7 +75,7 @@ void tick_start(struct daemon *d)
 {
 	struct lane *lane = &d->workers[0].lane;
 
-	d->clean_ms = d->sweep_ms = loop_ms(&lane->loop);
+	d->clean_ms = d->sweep_ms = d->trim_ms = loop_ms(&lane->loop);
 	d->tick.fire = tick;
 	wheel_arm(&lane->loop.wheel, &d->tick, loop_ms(&lane->loop) + TICK_MS);
 }

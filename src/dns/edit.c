@@ -152,6 +152,8 @@ int msg_limit_ttls(
 
 int64_t msg_min_ttl(const uint8_t *msg, size_t len)
 {
+	enum { SOA_MIN = 22 }; /* two empty names, five numbers: the last one is MINIMUM */
+	bool negative = len >= DNS_HEADER && dns_count(msg, SECTION_ANSWER) == 0;
 	int64_t min = -ENOENT;
 	struct walk w;
 	struct rr rr;
@@ -161,6 +163,9 @@ int64_t msg_min_ttl(const uint8_t *msg, size_t len)
 		rc = 0;
 		if (rr.type != QTYPE_OPT && (min < 0 || rr.ttl < min))
 			min = rr.ttl;
+		if (negative && rr.section == SECTION_AUTHORITY && rr.type == QTYPE_SOA && rr.rdlen >= SOA_MIN &&
+			get32(msg + rr.end - 4) < min)
+			min = get32(msg + rr.end - 4);
 	}
 	return rc < 0 ? rc : min;
 }

@@ -21,6 +21,7 @@ struct clients {
 	pthread_mutex_t lock;
 	struct map *map;
 	_Atomic unsigned bans;  /* entries that may be banned */
+	_Atomic size_t held[2]; /* bytes that connections hold back: others, those with a transfer */
 };
 
 struct clients *clients_new(void)
@@ -204,6 +205,11 @@ void clients_ban(struct clients *t, const struct settings *set, const struct add
 		w->banned_ms = until_ms;
 	}
 	pthread_mutex_unlock(&t->lock);
+}
+
+size_t clients_hold(struct clients *t, bool stream, size_t before, size_t now)
+{
+	return atomic_fetch_add_explicit(&t->held[stream], now - before, memory_order_relaxed) + now - before;
 }
 
 void clients_clean(struct clients *t, uint64_t now_ms)

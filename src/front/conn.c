@@ -2,8 +2,8 @@
 #include "conn.h"
 #include <unistd.h>
 
-/* OUT_MAX: no new queries above it. */
-enum { IN_FLIGHT = 100, OUT_MAX = 32 << 10, PAD_BLOCK = 468 };
+/* OUT_MAX: bytes of answers above which no query is taken before they have left: a record's worth. */
+enum { IN_FLIGHT = 100, OUT_MAX = 15 << 10, PAD_BLOCK = 468 };
 
 _Static_assert(sizeof(struct conn) <= 560, "an idle TCP client is small");
 
@@ -75,6 +75,7 @@ void conn_free(struct conn *c, enum reason why)
 	must(!c->dirty);
 	c->dirty = true; /* whatever ends with it does not mark it again */
 	count_close(c, why);
+	hold_end(c);
 	if (c->codec)
 		conn_ops_of(c)->close(c);
 	while (c->waiting) {
@@ -147,6 +148,7 @@ static void look_at_clock(struct wheel_node *node, uint64_t now_ms)
 	if (at == UINT64_MAX)
 		at = now_ms + 1000;
 	wheel_arm(&c->lane->loop.wheel, node, at);
+	hold_look(c);
 }
 
 void conn_look(struct conn *c, uint64_t at_ms)
@@ -162,7 +164,7 @@ bool conn_may_take(const struct conn *c)
 
 	if (conn_ops_of(c)->drain) /* the codec bounds what is in flight and what it holds */
 		return c->dead == REASON_NONE && !c->blocked && !(conn_state(c) & CODEC_WAITS);
-	return c->dead == REASON_NONE && c->pending < (max ? max : IN_FLIGHT) && c->out.len < OUT_MAX;
+	return c->dead == REASON_NONE && !c->blocked && c->pending < (max ? max : IN_FLIGHT) && c->out.len < OUT_MAX;
 }
 
 void conn_waits(struct client *q)

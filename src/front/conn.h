@@ -25,6 +25,8 @@ struct conn_ops {
 	unsigned (*state)(const struct conn *);  /* CODEC_… */
 	uint64_t (*idle_ms)(const struct conn *);
 	void (*close)(struct conn *);
+	/* adds bytes of unfinished requests, large ones and small ones, and of answers */
+	void (*holds)(const struct conn *, size_t *large, size_t *small, size_t *out);
 };
 
 struct conn {
@@ -38,6 +40,7 @@ struct conn {
 	bool shaking;    /* TLS is to come or under way */
 	bool rest;       /* read on in a later turn */
 	bool full;       /* read on when answers have left */
+	bool transfer;   /* an answer in parts is under way */
 	uint8_t dead;    /* enum reason: close at the end of the turn */
 	uint8_t version; /* enum tls_version */
 	struct wire wire;
@@ -51,6 +54,7 @@ struct conn {
 	struct envelope *envelope;  /* NULL: no server name was given */
 	struct client *waiting; /* queries in flight */
 	unsigned pending, queries, reads;
+	uint32_t held;   /* bytes, as clients_hold() knows */
 	struct wheel_node timer;
 	uint64_t born_ms, last_ms, message_ms, blocked_ms; /* message_ms: since when a message is incomplete, 0 none */
 	struct conn *idle_next, *idle_prev, *dirty_next;
@@ -72,6 +76,11 @@ static inline unsigned conn_state(const struct conn *c)
 {
 	return c->codec ? conn_ops_of(c)->state(c) : 0;
 }
+
+/* ---- hold.c ---- */
+void hold_look(struct conn *) NONNULL;  /* a turn is over for it: what does it hold back?  May kill connections */
+void hold_end(struct conn *) NONNULL;
+void hold_transfer(struct conn *) NONNULL; /* the answer under way is a transfer */
 
 /* ---- for protocols ---- */
 void conn_kill(struct conn *, enum reason) NONNULL; /* at the end of the turn: nobody on the stack loses its connection */

@@ -5,7 +5,7 @@
 #include "conn.h"
 
 /* ROUNDS: reads of one connection in one turn.  READ_MAX: bytes of each, and so what may have to be kept of them. */
-enum { ROUNDS = 8, READ_MAX = 16384 };
+enum { ROUNDS = 8, READ_MAX = 8192 };
 
 /* ---- the PROXY header ---- */
 /* take_proxy reads it; bytes used, 0 when more are needed or it is wrong. */
@@ -73,6 +73,18 @@ static void read_outside(struct conn *c, const uint8_t *p, size_t len)
 		conn_kill(c, why);
 }
 
+/* keep_name copies the server name: the library's goes with a renegotiation. */
+static enum reason keep_name(struct conn *c, const char *sni)
+{
+	size_t len = strlen(sni) + 1;
+
+	c->envelope = mem_zalloc(sizeof(*c->envelope) + len);
+	if (!c->envelope)
+		return REASON_CONN_OUT_OF_MEMORY;
+	c->envelope->sni = memcpy(c->envelope + 1, sni, len);
+	return REASON_NONE;
+}
+
 /* shaken: the handshake is over; false: and so is the connection. */
 static bool shaken(struct conn *c)
 {
@@ -84,13 +96,8 @@ static bool shaken(struct conn *c)
 	c->version = (uint8_t)info.version;
 	conn_active(c);
 	why = clients_shake(c->lane->clients, conn_settings(c), &c->peer, info.resumed, c->last_ms);
-	if (why == REASON_NONE && info.sni[0]) {
-		c->envelope = mem_zalloc(sizeof(*c->envelope));
-		if (c->envelope)
-			c->envelope->sni = info.sni;
-		else
-			why = REASON_CONN_OUT_OF_MEMORY;
-	}
+	if (why == REASON_NONE && info.sni[0])
+		why = keep_name(c, info.sni);
 	if (why != REASON_NONE)
 		conn_kill(c, why);
 	return why == REASON_NONE;
@@ -128,6 +135,14 @@ static void keep(struct conn *c, const uint8_t *p, size_t len)
 	conn_look(c, c->message_ms + 1000ull * conn_settings(c)->tcp_recv_timeout_s);
 }
 
+/* ack_half: what has come will not be answered yet, and a client with Nagle's algorithm sends the rest only when it is
+ * acknowledged, which the kernel puts off: half requests, and what HTTP/2 says before the first. */
+static void ack_half(const struct conn *c)
+{
+	if (c->codec && (c->queries == 0 || (conn_state(c) & CODEC_HALF)))
+		sock_ack_now(io_fd(&c->wire.io));
+}
+
 /* feed_kept runs what was kept; false: that changed nothing. */
 static bool feed_kept(struct conn *c)
 {
@@ -163,8 +178,8 @@ static void nothing_read(struct conn *c, ssize_t n)
 		conn_kill(c, REASON_CONN_OUT_OF_MEMORY);
 	else if (n < 0)
 		conn_kill(c, REASON_CONN_RESET);
-	else if (c->pending == 0 && c->out.len == 0)
-		conn_kill(c, REASON_CONN_CLOSED);
+	else if (c->shaking)
+		conn_kill(c, REASON_CONN_CLOSED); /* else over() looks whether there is anything left to say */
 }
 
 /* readable reads once; false when there was nothing. */
@@ -207,6 +222,7 @@ static bool readable(struct conn *c)
 		used = feed(c, p, (size_t)n);
 		keep(c, p + used, (size_t)n - used);
 	}
+	ack_half(c);
 	return true;
 }
 
@@ -347,6 +363,8 @@ void conn_flush_all(struct lane *lane)
 
 		lane->dirty = c->dirty_next;
 		settle(c); /* still marked: it is not queued twice */
+		if (c->dead == REASON_NONE)
+			hold_look(c);
 		c->dirty = false;
 		if (c->dead)
 			conn_free(c, c->dead);

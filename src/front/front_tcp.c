@@ -23,6 +23,12 @@ static void dns16_answer(struct client *q, const uint8_t *msg, size_t len)
 	conn_leave(q);
 }
 
+static void dns16_transfer(struct client *q, const uint8_t *msg, size_t len)
+{
+	hold_transfer(q->conn);
+	dns16_part(q, msg, len);
+}
+
 static void dns16_drop(struct client *q, enum reason why)
 {
 	(void)why;
@@ -30,7 +36,7 @@ static void dns16_drop(struct client *q, enum reason why)
 	conn_dirty(q->conn);
 }
 
-static const struct client_ops dns16_client = {dns16_answer, dns16_drop, dns16_part, conn_waits};
+static const struct client_ops dns16_client = {dns16_answer, dns16_drop, dns16_transfer, conn_waits};
 
 static size_t dns16_feed(struct conn *c, const uint8_t *p, size_t len)
 {

@@ -71,6 +71,14 @@ static uint64_t print_of(const struct bind_conf *b)
 	return print;
 }
 
+/* ticket_print_of: the same for the options that say where ticket keys come from; 0: keys that are not to be passed on. */
+static uint64_t ticket_print_of(const struct bind_tls *t)
+{
+	uint64_t print = hash_mix(hash_mix(hash_bytes("", 0), t->ticket_rotation_s, 6), t->ticket_keys, 7);
+
+	return !t->tickets || (t->ticket_file && t->ticket_file[0]) ? 0 : print | 1;
+}
+
 static int version_of(const char *s, enum tls_version *version_r, const char **error_r)
 {
 	static const struct {
@@ -184,7 +192,7 @@ static bool encrypted(const struct listener *l, const struct bind_conf *b)
 /* update_tls makes what the TLS options ask for, unless it is there. */
 static int update_tls(struct listener *l, const struct bind_conf *b, const char **error_r)
 {
-	uint64_t print = print_of(b);
+	uint64_t print = print_of(b), tickets = ticket_print_of(&b->tls);
 	struct tls_server *s = NULL;
 
 	if (l->tls_print == print && (l->tls != NULL) == encrypted(l, b))
@@ -194,8 +202,11 @@ static int update_tls(struct listener *l, const struct bind_conf *b, const char 
 		if (!s)
 			return -EINVAL;
 	}
+	if (s && l->tls && tickets && tickets == l->ticket_print)
+		tls_server_inherit(s, l->tls);
 	set_tls(l, s);
 	l->tls_print = print;
+	l->ticket_print = tickets;
 	return 0;
 }
 

@@ -362,7 +362,7 @@ static void send_singly(struct dgram_out *o, int fd, const struct msghdr *run, i
 {
 	if (err == EINVAL || err == EIO)
 		o->runs = RUNS_NO;
-	for (size_t i = 0; i < run->msg_iovlen; i++) {
+	for (size_t i = 0; i < (size_t)run->msg_iovlen; i++) { /* an int in musl */
 		struct mmsghdr one = {.msg_hdr = {.msg_iov = &run->msg_iov[i], .msg_iovlen = 1}};
 
 		send_all(o, fd, &one, 1);

@@ -3,6 +3,8 @@
  * A turn: the kernel wakes us; the clock is read once; begin(), every ready io, due timers, end(). */
 #include "net.h"
 #include "mem.h"
+#include <pthread.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <time.h>
@@ -47,10 +49,60 @@ static void timer_off(evutil_socket_t fd, short what, void *ctx)
 	l->timer_ms = 0;
 }
 
+/* ---- libevent's memory: what it remembers of a descriptor, for good, is small and made in the middle of a connection's
+ * pieces: see mem_keep() ---- */
+union piece {
+	size_t size;
+	max_align_t align;
+};
+enum { SMALL = 64 };
+
+static void *lib_alloc(size_t size)
+{
+	size_t whole = sizeof(union piece) + size;
+	union piece *p = size > SIZE_MAX - sizeof(*p) ? NULL : whole <= SMALL ? mem_keep(whole) : malloc(whole);
+
+	if (!p)
+		return NULL;
+	p->size = whole;
+	return p + 1;
+}
+
+static void lib_free(void *payload)
+{
+	union piece *p = payload ? (union piece *)payload - 1 : NULL;
+
+	if (p && p->size <= SMALL)
+		mem_unkeep(p, p->size);
+	else
+		free(p);
+}
+
+static void *lib_resize(void *payload, size_t size)
+{
+	size_t had = payload ? ((union piece *)payload - 1)->size - sizeof(union piece) : 0;
+	void *fresh = lib_alloc(size);
+
+	if (!fresh)
+		return NULL;
+	if (payload)
+		memcpy(fresh, payload, had < size ? had : size);
+	lib_free(payload);
+	return fresh;
+}
+
+static void set_memory(void)
+{
+	event_set_mem_functions(lib_alloc, lib_resize, lib_free);
+}
+
 int loop_init(struct loop *l)
 {
-	struct event_config *cfg = event_config_new();
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	struct event_config *cfg;
 
+	pthread_once(&once, set_memory);
+	cfg = event_config_new();
 	memset(l, 0, sizeof(*l));
 	if (!cfg)
 		return -ENOMEM;

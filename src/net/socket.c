@@ -159,6 +159,11 @@ void sock_hush(int fd, int family)
 	(void)!connect(fd, (struct sockaddr *)&ss, len); /* where it fails, datagrams go unread for a while */
 }
 
+void sock_ack_now(int fd)
+{
+	(void)set(fd, IPPROTO_TCP, TCP_QUICKACK, 1);
+}
+
 void sock_local(int fd, struct addr *a)
 {
 	struct sockaddr_storage ss;

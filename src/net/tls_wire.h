@@ -14,8 +14,9 @@ void tls_gather(struct tls *) NONNULL;
 int tls_release(struct tls *) WUNUSED NONNULL;
 bool tls_shaken(const struct tls *) NONNULL;
 bool tls_pending(const struct tls *) NONNULL;
+size_t tls_held(const struct tls *) NONNULL;
 bool tls_is_client(const struct tls *) NONNULL;
-/* tls_free: |bye|: tell the peer first.  Does not close the descriptor. */
-void tls_free(struct tls **, bool bye) NONNULL;
+/* tls_end: |bye|: tell the peer first.  Does not close the descriptor. */
+void tls_end(struct tls **, bool bye) NONNULL;
 
 #endif

@@ -44,6 +44,12 @@ int tls_release(struct tls *t)
 	return 0;
 }
 
+size_t tls_held(const struct tls *t)
+{
+	(void)t;
+	return 0;
+}
+
 bool tls_shaken(const struct tls *t)
 {
 	(void)t;
@@ -62,7 +68,7 @@ bool tls_is_client(const struct tls *t)
 	return false;
 }
 
-void tls_free(struct tls **t, bool bye)
+void tls_end(struct tls **t, bool bye)
 {
 	(void)bye;
 	*t = NULL;
@@ -91,11 +97,6 @@ const char *tls_error(const struct tls *t)
 {
 	(void)t;
 	return "";
-}
-
-size_t tls_memory(void)
-{
-	return 0;
 }
 
 /* ---- server ---- */
@@ -143,6 +144,12 @@ int tls_server_rotate(struct tls_server *s)
 {
 	(void)s;
 	return -ENOTSUP;
+}
+
+void tls_server_inherit(struct tls_server *s, struct tls_server *old)
+{
+	(void)s;
+	(void)old;
 }
 
 bool tls_server_tick(struct tls_server *s, uint64_t now_ms, uint8_t key_r[TLS_TICKET_KEY])

@@ -87,6 +87,11 @@ bool wire_more(const struct wire *w)
 	return w->tls && tls_pending(w->tls);
 }
 
+size_t wire_held(const struct wire *w)
+{
+	return w->tls ? tls_held(w->tls) : 0;
+}
+
 int wire_want(struct wire *w, bool read, bool write)
 {
 	short what;
@@ -105,6 +110,6 @@ void wire_close(struct wire *w, bool broken)
 {
 	io_stop(&w->io);
 	if (w->tls)
-		tls_free(&w->tls, !broken);
+		tls_end(&w->tls, !broken);
 	close(io_fd(&w->io));
 }

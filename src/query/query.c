@@ -394,7 +394,7 @@ static enum step step_choose(struct query *q)
 	return S_FORWARD;
 }
 
-static enum reason why_not(int err)
+enum reason query_why_not(int err)
 {
 	switch (err) {
 	case -EAGAIN:
@@ -431,8 +431,9 @@ static enum step step_forward(struct query *q)
 	p->over_stream = server_streams(server) || (p->client.stream && p->client.proto != PROTO_DOH) || p->tc_retried;
 	err = query_send(p, server);
 	if (err < 0) {
-		atomic_fetch_add_explicit(&server->send_errors, 1, memory_order_relaxed);
-		query_fail(p, why_not(err));
+		if (err != -ETIME)
+			atomic_fetch_add_explicit(&server->send_errors, 1, memory_order_relaxed);
+		query_fail(p, query_why_not(err));
 	}
 	return S_WAIT;
 }

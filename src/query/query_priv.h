@@ -19,6 +19,7 @@ enum step query_answer_rcode(struct query *, unsigned rcode);
 
 /* query_send hands a parked query to |server|'s way out and arms its deadline; 0 or -E…. */
 int query_send(struct query *, struct server *) WUNUSED;
+enum reason query_why_not(int err); /* of query_send() */
 
 /* query_edns.c */
 bool query_wants_ecs(const struct query *);

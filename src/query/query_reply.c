@@ -20,7 +20,7 @@ static uint64_t deadline(struct query *p, const struct server *server)
 		p->deadline_ms = p->dq.born_us / 1000 + wait_ms;
 	if (p->over_stream) {
 		wait_ms = 1000ull * server->conf.recv_timeout_s;
-		if (!p->client.stream && !p->relay && wait_ms > DATAGRAM_MS)
+		if (!p->client.stream && wait_ms > DATAGRAM_MS)
 			wait_ms = DATAGRAM_MS;
 		if (p->deadline_ms == 0)
 			p->deadline_ms = now_ms + wait_ms;
@@ -208,12 +208,12 @@ void query_part(struct query *q, const uint8_t *msg, size_t len)
 {
 	struct dq *dq = &q->dq;
 
+	q->end_ms = q->core->now_ms + (uint64_t)dq->backend->conf.recv_timeout_s * 1000; /* of each part */
+	wheel_arm(q->core->wheel, &q->timer, q->end_ms);
 	if (q->relay) {
 		q->client.ops->part(&q->client, msg, len);
 		return;
 	}
-	q->end_ms = q->core->now_ms + (uint64_t)dq->backend->conf.recv_timeout_s * 1000; /* of each part */
-	wheel_arm(q->core->wheel, &q->timer, q->end_ms);
 	take_reply(q, msg, len);
 	query_restore_header(q);
 	dq->is_response = true;
@@ -261,10 +261,19 @@ void query_fail(struct query *q, enum reason why)
 	ask_again(q);
 	if (why != REASON_NONE)
 		stat_reason(q->core->counters, why);
-	if ((q->tries == 0 || q->tries < TRIES_MAX) && !q->soas)
+	if (why == REASON_TIMEOUT)
+		query_run(q, query_give_up(q, false));
+	else if ((q->tries == 0 || q->tries < TRIES_MAX) && !q->soas)
 		query_run(q, S_CHOOSE);
 	else
 		query_run(q, query_give_up(q, q->client.stream || q->over_stream || why == REASON_NO_ROUTE));
+}
+
+/* relay_drop: its own worker, or the query that it hedges, hears of it and counts. */
+static void relay_drop(struct query *q, enum reason why)
+{
+	q->client.ops->drop(&q->client, why);
+	query_end(q);
 }
 
 void query_lost(struct query *q, enum reason why)
@@ -274,7 +283,7 @@ void query_lost(struct query *q, enum reason why)
 
 	query_stop_waiting(q);
 	if (q->relay) {
-		query_drop(q, why);
+		relay_drop(q, why);
 		return;
 	}
 	atomic_fetch_add_explicit(&q->dq.backend->send_errors, 1, memory_order_relaxed);
@@ -301,6 +310,7 @@ enum step query_restart(struct query *q)
 	dq->restarts++;
 	dq->backend = NULL;
 	q->has_key = false;
+	q->deadline_ms = 0; /* another backend, another wait; setQueryDeadline's begins at birth */
 	dq_changed(dq);
 	return S_RULES;
 }
@@ -319,9 +329,8 @@ void query_timeout(struct wheel_node *node, uint64_t now_ms)
 	}
 	q->back->ops->cancel(q->back, q);
 	query_stop_waiting(q);
-	if (q->relay) { /* its own worker has a deadline too, and counts */
-		q->client.ops->drop(&q->client, REASON_TIMEOUT);
-		query_end(q);
+	if (q->relay) {
+		relay_drop(q, REASON_TIMEOUT);
 		return;
 	}
 	stat_reason(core->counters, REASON_TIMEOUT);
@@ -356,20 +365,22 @@ struct query *query_relay(struct core *core, struct client *client, struct serve
 {
 	struct query *q = query_init(core, client, msg, len), *p;
 	enum reason why = REASON_QUERY_MALFORMED;
+	int err;
 
 	q->relay = true;
 	q->over_stream = stream;
 	q->dq.backend = server;
 	p = question_parse(q->dq.question, q->dq.msg, len) == 0 ? query_park(q, &why) : NULL;
 	if (!p) {
-		query_drop(q, why);
+		relay_drop(q, why);
 		return NULL;
 	}
 	memcpy(p->dq.ask_name, msg + DNS_HEADER, p->dq.question->len);
 	p->ask_id = dns_id(msg);
 	p->xfr = p->dq.question->qtype == QTYPE_AXFR || (p->dq.question->qtype == QTYPE_IXFR && stream);
-	if (query_send(p, server) == 0)
+	err = query_send(p, server);
+	if (err == 0)
 		return p;
-	query_drop(p, REASON_SEND_ERROR);
+	relay_drop(p, query_why_not(err));
 	return NULL;
 }

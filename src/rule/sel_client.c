@@ -1,5 +1,6 @@
 /* sel_client.c: selectors that look at who asks and how: addresses, ports, protocols. */
 #include "rule_priv.h"
+#include <strings.h>
 
 enum { SHOWN_MAX = 32 }; /* netmasks of a set that the text lists */
 
@@ -143,13 +144,14 @@ struct selector *sel_protocol(const struct arg *argv, size_t argc UNUSED, const 
 	uint32_t bits = 0;
 
 	for (unsigned p = 0; p < PROTO_COUNT; p++)
-		bits |= (uint32_t)(strcmp(proto_name((enum proto)p), word) == 0) << p;
-	/* Upstream has one name for DNSCrypt over both transports. */
-	if (bits == 1u << PROTO_DNSCRYPT_UDP)
+		bits |= (uint32_t)(strcasecmp(proto_word((enum proto)p), word) == 0 || strcmp(proto_name((enum proto)p), word) == 0)
+			<< p;
+	/* "dnscrypt" is one word for both transports. */
+	if (strcmp(word, proto_name(PROTO_DNSCRYPT_UDP)) == 0)
 		bits |= 1u << PROTO_DNSCRYPT_TCP;
 	if (bits == 0) {
 		for (unsigned p = 0; p < PROTO_COUNT; p++)
-			text_addf(&t, "%s\"%s\"", p ? ", " : "", proto_name((enum proto)p));
+			text_addf(&t, "%s\"%s\"", p ? ", " : "", proto_word((enum proto)p));
 		error_set(error_r, "expected one of %s, got '%s'", text_str(&t), word);
 	} else {
 		text_addf(&t, "incoming protocol==%s", word);

@@ -2,10 +2,10 @@
 #include "stat.h"
 
 static const struct {
-	const char *name, *shown;
+	const char *name, *word, *shown;
 	bool stream;
 } protos[PROTO_COUNT] = {
-#define PROTO(id, name, shown, stream) [PROTO_##id] = {name, shown, stream},
+#define PROTO(id, name, word, shown, stream) [PROTO_##id] = {name, word, shown, stream},
 #include "tbl/proto.def"
 #undef PROTO
 };
@@ -107,6 +107,11 @@ static void stat_label(struct text *out, enum counter id, const struct counters 
 const char *proto_name(enum proto p)
 {
 	return protos[p].name;
+}
+
+const char *proto_word(enum proto p)
+{
+	return protos[p].word;
 }
 
 const char *proto_shown(enum proto p)

@@ -1,6 +1,7 @@
 /* client.c: connections that each ask one query, one after another, for the benchmarks.
- *   client WAY IP PORT COUNT NAMES [resume] [hold]
- * WAY: tcp, dot, doh, or line: text over TLS, which 'openssl s_server -rev' sends back.  NAMES: how many names take turns.
+ *   client WAY IP PORT COUNT NAMES FIRST [resume] [hold]
+ * WAY: tcp, dot, doh, or line: text over TLS, which 'openssl s_server -rev' sends back.  NAMES: how many names take turns,
+ * from number FIRST on.
  * resume: each connection offers the last ticket.  hold: all stay open until the standard input ends.
  * Prints what came of it: 'answered N resumed N last-1 N …', the last byte of the answers counted. */
 #ifndef _GNU_SOURCE
@@ -194,7 +195,7 @@ static SSL_CTX *context(bool h2)
 
 static int usage(void)
 {
-	fprintf(stderr, "usage: client tcp|dot|doh|line IP PORT COUNT NAMES [resume] [hold]\n");
+	fprintf(stderr, "usage: client tcp|dot|doh|line IP PORT COUNT NAMES FIRST [resume] [hold]\n");
 	return 2;
 }
 
@@ -202,19 +203,20 @@ int main(int argc, char **argv)
 {
 	struct rlimit files;
 	struct sockaddr_in to = {.sin_family = AF_INET};
-	unsigned count, names, answered = 0, resumed = 0, last[256] = {0};
+	unsigned count, names, first, answered = 0, resumed = 0, last[256] = {0};
 	bool resume = false, hold = false;
 	struct conn *conns;
 	SSL_CTX *ctx = NULL;
 	const char *way;
 
-	if (argc < 6 || inet_pton(AF_INET, argv[2], &to.sin_addr) != 1)
+	if (argc < 7 || inet_pton(AF_INET, argv[2], &to.sin_addr) != 1)
 		return usage();
 	way = argv[1];
 	to.sin_port = htons((uint16_t)atoi(argv[3]));
 	count = (unsigned)atoi(argv[4]);
 	names = (unsigned)atoi(argv[5]);
-	for (int i = 6; i < argc; i++) {
+	first = (unsigned)atoi(argv[6]);
+	for (int i = 7; i < argc; i++) {
 		resume = resume || strcmp(argv[i], "resume") == 0;
 		hold = hold || strcmp(argv[i], "hold") == 0;
 	}
@@ -229,7 +231,9 @@ int main(int argc, char **argv)
 		int got = -1;
 
 		if (conn_open(c, &to, ctx, resume))
-			got = *way == 'l' ? ask_line(c) : strcmp(way, "doh") == 0 ? ask_h2(c, i % names) : ask_stream(c, i % names);
+			got = *way == 'l' ? ask_line(c)
+				: strcmp(way, "doh") == 0 ? ask_h2(c, first + i % names)
+				: ask_stream(c, first + i % names);
 		if (got < 0) {
 			perror("connection without an answer");
 			ERR_print_errors_fp(stderr);

@@ -160,10 +160,11 @@ def build_responder(folder):
     return build(folder, "responder")
 
 
-def client(folder, way, port, count, *more, names=1, last=False):
-    """Runs client.c; the figures that it prints, by name.  |last|: a dict by the last byte of the answers instead."""
+def client(folder, way, port, count, *more, names=1, first=0, last=False):
+    """Runs client.c, for |names| names from the |first|; the figures that it prints, by name.  |last|: a dict by the last
+    byte of the answers instead."""
     program = build(folder, "client", "-lssl", "-lcrypto")
-    out = subprocess.run(["timeout", "300", program, way, "127.0.0.1", str(port), str(count), str(names), *more],
+    out = subprocess.run(["timeout", "300", program, way, "127.0.0.1", str(port), str(count), str(names), str(first), *more],
                          capture_output=True, text=True, stdin=subprocess.DEVNULL)
     if out.returncode:
         raise SystemExit("client %s: %s" % (way, out.stderr.strip() or "exit code %d" % out.returncode))
@@ -203,7 +204,8 @@ class Proxy:
             self.process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         if not wait_answer(port) or self.process.poll() is not None:
             self.stop()
-            raise SystemExit("%s does not answer; its log: %s" % (name, self.log))
+            with open(self.log) as log:
+                raise SystemExit("%s does not answer; its log ends: %s" % (name, log.read()[-1000:]))
         self.pid = self.process.pid
         while True:  # a supervisor or a shell forks the process that does the work
             with open("/proc/%d/task/%d/children" % (self.pid, self.pid)) as f:

@@ -56,6 +56,7 @@ def table(text):
     """The rows of a table that a show…() word wrote to the log, by the words of its head."""
     rows, names = [], []
     for line in text.splitlines():
+        line = line.split('" subsystem=')[0]
         at = line.find("#   ")
         if at >= 0:
             names, skip = HEADS.findall(line[at:]), at

@@ -9,7 +9,8 @@ import subprocess
 import time
 
 from fake import Fake, Late, by_name
-from harness import (SHREWD, SLOW, Message, Process, answer_to, closed, equal, frame, free_port, kdig, main, query, tcp_connect,
+from harness import (SHREWD, SLOW, Message, Process, answer_to, closed, equal, frame, free_port, kdig, main, query,
+                     tcp_connect,
                      tcp_read, test, tool, true, udp_ask, until, within)
 from lua_help import Lua, reasons, table
 from tls_help import Authority, client_context, need_cryptography, tls_ask, tls_connect, tls_refused
@@ -32,7 +33,8 @@ def quoted(*files):
 def start(scene, identities, options="", more="", first="", **how):
     """(daemon, DoT port)"""
     plain, port = free_port(), free_port()
-    text = first + CONFIG % (plain, port, quoted(*[i.cert for i in identities]), quoted(*[i.key for i in identities]), options, more)
+    text = first + CONFIG % (plain, port, quoted(*[i.cert for i in identities]), quoted(*[i.key for i in identities]),
+                             options, more)
     return scene.daemon(text, **how), port
 
 
@@ -169,7 +171,8 @@ def tickets_of_a_restarted_daemon(scene):
     identity = ca.issue("dns.test")
     keys = os.path.join(scene.folder, "tickets")
     identity.write(keys, os.urandom(80))
-    for options, resumed in (('ticketKeyFile="%s"' % keys, True), ("", False), ("sessionTickets=false, numberOfStoredSessions=0", None)):
+    for options, resumed in (('ticketKeyFile="%s"' % keys, True), ("", False),
+                             ("sessionTickets=false, numberOfStoredSessions=0", None)):
         for version in ("1.2", "1.3"):
             context = client_context(ca, version=version)
             d, port = start(scene, [identity], options)
@@ -191,11 +194,13 @@ def tickets_of_a_restarted_daemon(scene):
 def s_client_staple(scene):
     ca = Authority(scene.folder)
     one, two = ca.issue("one.test"), ca.issue("two.test", kind="rsa")
-    make = "".join('generateOCSPResponse("%s", "%s", "%s", "%s.ocsp", 1, 0)\n' % (i.cert, ca.cert, ca.key, i.base) for i in (one, two))
+    make = "".join('generateOCSPResponse("%s", "%s", "%s", "%s.ocsp", 1, 0)\n' % (i.cert, ca.cert, ca.key,
+                                                                                  i.base) for i in (one, two))
     d, port = start(scene, [one, two], "ocspResponses=" + quoted(one.base + ".ocsp", two.base + ".ocsp"), first=make)
     for name, identity in (("one.test", one), ("two.test", two)):
         out = s_client(port, "-CAfile", ca.file, "-status", "-nocommands", servername=name)
-        true("OCSP Response Status: successful" in out and "Cert Status: good" in out, "a staple for %s:\n%s", name, out[:3000])
+        true("OCSP Response Status: successful" in out and "Cert Status: good" in out, "a staple for %s:\n%s", name,
+             out[:3000])
         serial = "%X" % identity.certificate.serial_number
         true(serial in out.upper(), "it is for the certificate of %s:\n%s", name, out[:3000])
 
@@ -204,7 +209,8 @@ def s_client_staple(scene):
 def names_choose_certificates(scene):
     ca = Authority(scene.folder)
     d, port = start(scene, [ca.issue("one.test"), ca.issue("two.test", "*.wild.test"), ca.issue("dns.test", kind="rsa")])
-    for name, subject in (("one.test", "one.test"), ("two.test", "two.test"), ("a.wild.test", "two.test"), ("dns.test", "dns.test"),
+    for name, subject in (("one.test", "one.test"), ("two.test", "two.test"), ("a.wild.test", "two.test"),
+                          ("dns.test", "dns.test"),
                           ("unknown.test", "one.test")):
         out = s_client(port, "-CAfile", ca.file, "-nocommands", servername=name)
         equal(re.search(r"subject=CN ?= ?(\S+)", out)[1], subject, "certificate for %s" % name)
@@ -237,7 +243,8 @@ def sizes(scene):
     d, port = start(scene, [ca.issue("dns.test")])
     big = query("big.test.", edns=1232)
     pad = 65535 - len(big) - 4
-    big = query("big.test.", extra=b"\0" + struct.pack("!HHIH", 41, 1232, 0, pad + 4) + struct.pack("!HH", 12, pad) + bytes(pad),
+    big = query("big.test.", extra=b"\0" + struct.pack("!HHIH", 41, 1232, 0, pad + 4) + struct.pack("!HH", 12,
+                                                                                                    pad) + bytes(pad),
                 extras=1)
     equal(len(big), 65535, "its length")
     with tls_connect(port, ca) as s:
@@ -318,7 +325,8 @@ def wrong_at_start(scene):
     )
     for what, args, words in cases:
         text = 'setLocal("127.0.0.1:%d")\naddTLSLocal("127.0.0.1:%d", %s)\n' % (free_port(), free_port(), args)
-        r = subprocess.run([SHREWD, "--supervised", "--disable-syslog", "-C", scene.file("wrong.conf", text)], capture_output=True,
+        r = subprocess.run([SHREWD, "--supervised", "--disable-syslog", "-C", scene.file("wrong.conf", text)],
+                           capture_output=True,
                            text=True, timeout=10 * SLOW)
         true(r.returncode != 0, "%s: it starts:\n%s", what, r.stderr)
         for word in words:
@@ -417,7 +425,8 @@ def slow_handshakes(scene):
 def slow_queries(scene):
     """Behind the handshake: a query byte by byte, half a query, a client that never reads."""
     ca = Authority(scene.folder)
-    d, port = start(scene, [ca.issue("dns.test")], more="setTCPRecvTimeout(1)\nsetTCPSendTimeout(1)", options="maxInFlight=1000")
+    d, port = start(scene, [ca.issue("dns.test")], more="setTCPRecvTimeout(1)\nsetTCPSendTimeout(1)",
+                    options="maxInFlight=1000")
     half = tls_connect(port, ca)
     half.sendall(frame(query())[:9])
     full = tls_connect(port, ca)

@@ -4,7 +4,8 @@
 const unsigned doh_codes[HTTP_CODES] = {200, 400, 403, 500, 502, 0};
 
 /* RECORD: bytes of the codec that leave at once: a TLS record.  SLICE: what it reads at once, lest many small requests
- * have many large answers in memory; QUEUE: those that make it wait until they have left, where the peer lets them. */
+ * have many large answers in memory; QUEUE: what those may cost before it waits until they have left, where the peer
+ * lets them. */
 enum { RECORD = 16000, SLICE = 1024, QUEUE = 32768 };
 
 /* ---- answers ---- */
@@ -19,9 +20,10 @@ static void count_answer(struct listener *l, unsigned version, unsigned status)
 		memory_order_relaxed);
 }
 
-void doh_send(struct conn *c, struct http_request *r, struct http_reply *a)
+/* dress adds what all answers carry, and counts it. */
+static void dress(struct conn *c, unsigned version, struct http_reply *a)
 {
-	struct doh *d = c->codec;
+	const struct doh *d = c->codec;
 	const struct doh_site *site = d->site;
 
 	if (!a->fields) {
@@ -30,7 +32,14 @@ void doh_send(struct conn *c, struct http_request *r, struct http_reply *a)
 	}
 	if (site->conf.doh.server && site->conf.doh.server[0])
 		a->server = site->conf.doh.server;
-	count_answer(c->front->listener, r->version, a->status);
+	count_answer(c->front->listener, version, a->status);
+}
+
+void doh_send(struct conn *c, struct http_request *r, struct http_reply *a)
+{
+	struct doh *d = c->codec;
+
+	dress(c, r->version, a);
 	conn_active(c);
 	conn_dirty(c);
 	if (http_answer(d->http, r, a) < 0)
@@ -150,6 +159,16 @@ static void on_gone(void *ctx, struct http_request *r)
 	query_orphan(q);
 }
 
+/* refuses: a request that is wrong as HTTP is answered by the codec. */
+static void on_refuses(void *ctx, unsigned version, struct http_reply *a)
+{
+	struct conn *c = ctx;
+
+	atomic_fetch_add_explicit(&c->front->listener->http_bad, 1, memory_order_relaxed);
+	stat_reason(&c->lane->counters, REASON_HTTP_REQUEST);
+	dress(c, version, a);
+}
+
 /* ---- the codec on its connection ---- */
 /* doh_look takes the site that requests see from now on. */
 void doh_look(struct conn *c)
@@ -176,6 +195,7 @@ static struct doh *begin(struct conn *c)
 	if (d->http && c->wire.tls)
 		http_server_single(d->http);
 	if (d->http) {
+		http_server_refuses(d->http, on_refuses);
 		atomic_fetch_add_explicit(&c->front->listener->http_connects, 1, memory_order_relaxed);
 		return d;
 	}
@@ -216,7 +236,7 @@ static size_t doh_feed(struct conn *c, const uint8_t *p, size_t len)
 		if ((size_t)n < slice && http_server_waits(d->http))
 			break;
 		c->rest = (size_t)n < slice;
-		c->full = !c->kept && http_server_queued(d->http) > QUEUE;
+		c->full = !c->kept && http_server_kept(d->http) > QUEUE;
 	}
 	return used;
 }
@@ -244,6 +264,15 @@ static uint64_t doh_idle_ms(const struct conn *c)
 	return 1000ull * (d ? d->site->conf.doh.idle_s : conn_settings(c)->tcp_recv_timeout_s);
 }
 
+static void doh_holds(const struct conn *c, size_t *large, size_t *small, size_t *out)
+{
+	const struct doh *d = c->codec;
+
+	*large += http_server_large(d->http);
+	*small += http_server_memory(d->http) - http_server_large(d->http);
+	*out += http_server_kept(d->http);
+}
+
 static void doh_close(struct conn *c)
 {
 	struct doh *d = c->codec;
@@ -254,6 +283,6 @@ static void doh_close(struct conn *c)
 	c->codec = NULL;
 }
 
-static const struct conn_ops conn_http = {doh_feed, doh_drain, doh_state, doh_idle_ms, doh_close};
+static const struct conn_ops conn_http = {doh_feed, doh_drain, doh_state, doh_idle_ms, doh_close, doh_holds};
 
 const struct front_ops front_doh = {"DoH", PROTO_DOH, false, accept_open, accept_start, accept_stop, &conn_http};

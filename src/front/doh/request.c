@@ -148,7 +148,7 @@ void doh_request(void *conn, struct http_request *r)
 	count_request(l, r);
 	if (d->site->conf.doh.trust_forwarded)
 		forwarded(r->forwarded_for, &remote);
-	if (l->late_acl && !acl_allows(c, &remote))
+	if ((l->late_acl || c->inner) && !acl_allows(c, &remote)) /* pages, too */
 		refuse(c, r, 403, REASON_ACL, "not allowed\n");
 	else
 		serve(c, r, &remote);

@@ -1,4 +1,7 @@
-/* client.c: the client's side of http.h: DNS messages posted over one HTTP/2 connection. */
+/* client.c: the client's side of http.h: DNS messages posted over one HTTP/2 connection.
+ *
+ * A request is begun when it can leave, and leaves whole before the next is begun: the library would send the heads of
+ * all first, and there are servers (Knot Resolver) that refuse a stream while another is half. */
 #include "h2_priv.h"
 
 /* STREAMS_MAX: requests at a time, whatever the peer allows.  HELD_MAX: bytes of all requests and replies.
@@ -20,6 +23,7 @@ struct post {
 	char type[TYPE_MAX];
 	uint32_t asked, sent, got; /* bytes of the request, of those gone, of the reply, which stands behind it */
 	uint32_t cap;
+	uint32_t nfields; /* "name\0value\0" behind the request, until it is begun */
 	uint8_t data[];
 };
 
@@ -27,6 +31,7 @@ struct http_client {
 	const struct http_client_ops *ops;
 	void *ctx;
 	struct post *posts;
+	struct post *fresh, **fresh_end; /* those not begun, the first that was asked first */
 	uint32_t active;
 	size_t held;
 	bool goaway;
@@ -46,11 +51,27 @@ static struct post *stream_post(struct http_client *c, int32_t stream)
 	return nghttp2_session_get_stream_user_data(c->h2.session, stream);
 }
 
-static void post_free(struct http_client *c, struct post *p)
+static void post_add(struct post **at, struct post *p)
+{
+	p->next = *at;
+	p->link = at;
+	if (p->next)
+		p->next->link = &p->next;
+	*at = p;
+}
+
+static void post_take(struct http_client *c, struct post *p)
 {
 	*p->link = p->next;
 	if (p->next)
 		p->next->link = p->link;
+	if (c->fresh_end == &p->next)
+		c->fresh_end = p->link;
+}
+
+static void post_free(struct http_client *c, struct post *p)
+{
+	post_take(c, p);
 	c->active--;
 	c->held -= sizeof(*p) + p->cap;
 	mem_free(p);
@@ -248,15 +269,16 @@ static int on_not_sent(nghttp2_session *session, const nghttp2_frame *frame, int
 
 /* ---- requests */
 
-static int submit(struct http_client *c, struct post *p, const struct http_field *fields, size_t nfields)
+static int submit(struct http_client *c, struct post *p)
 {
 	nghttp2_nv local[NV_LOCAL], *nv = local;
 	nghttp2_data_provider data = {.source.ptr = NULL, .read_callback = read_question};
+	const char *text = (const char *)p->data + p->asked;
 	char length[20];
 	size_t n = 0;
 
-	if (nfields > NV_LOCAL - NV_FIXED)
-		nv = mem_alloc((nfields + NV_FIXED) * sizeof(*nv));
+	if (p->nfields > NV_LOCAL - NV_FIXED)
+		nv = mem_alloc((p->nfields + NV_FIXED) * sizeof(*nv));
 	if (!nv)
 		return -ENOMEM;
 	nv[n++] = h2_nv(":method", "POST", 4, true);
@@ -267,51 +289,82 @@ static int submit(struct http_client *c, struct post *p, const struct http_field
 	nv[n++] = h2_nv("content-type", "application/dns-message", 23, true);
 	nv[n++] = h2_nv("content-length", length, h2_number(length, p->asked), false);
 	must(n == NV_FIXED);
-	for (size_t i = 0; i < nfields; i++) {
+	for (uint32_t i = 0; i < p->nfields; i++) {
+		const char *value = text + strlen(text) + 1;
+
 		/* differs from request to request: not worth a place in the peer's table */
-		nv[n] = h2_nv(fields[i].name, fields[i].value, strlen(fields[i].value), false);
+		nv[n] = h2_nv(text, value, strlen(value), false);
 		nv[n++].flags = NGHTTP2_NV_FLAG_NO_INDEX;
+		text = value + strlen(value) + 1;
 	}
 	p->stream = nghttp2_submit_request(c->h2.session, NULL, nv, n, p->asked ? &data : NULL, p);
 	if (nv != local)
 		mem_free(nv);
 	if (p->stream > 0)
 		c->h2.expected++;
-	else if (p->stream == NGHTTP2_ERR_NOMEM)
-		h2_break(&c->h2, -ENOMEM);
 	return p->stream > 0 ? 0 : p->stream == NGHTTP2_ERR_NOMEM ? -ENOMEM : -EPIPE;
+}
+
+/* begin_next: 0 or -ENOMEM, after which the session is of no use. */
+static int begin_next(struct http_client *c)
+{
+	struct post *p = c->fresh;
+	int rv = submit(c, p);
+
+	post_take(c, p);
+	post_add(&c->posts, p);
+	if (rv == -ENOMEM) {
+		h2_break(&c->h2, rv);
+		return rv;
+	}
+	if (rv < 0) {
+		lose(c, p, HTTP_LOST_GOAWAY);
+		post_free(c, p);
+	}
+	return 0;
+}
+
+static size_t text_size(const struct http_field *fields, size_t nfields)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < nfields; i++)
+		n += strlen(fields[i].name) + strlen(fields[i].value) + 2;
+	return n;
+}
+
+static void text_copy(char *to, const struct http_field *fields, size_t nfields)
+{
+	for (size_t i = 0; i < nfields; i++) {
+		to = stpcpy(to, fields[i].name) + 1;
+		to = stpcpy(to, fields[i].value) + 1;
+	}
 }
 
 int http_client_ask(struct http_client *c, uint32_t user, const uint8_t *body, size_t len,
 	const struct http_field *fields, size_t nfields)
 {
+	size_t text = text_size(fields, nfields), cap = len + (text > REPLY_FIRST ? text : REPLY_FIRST);
 	struct post *p;
-	int rv;
 
 	must(len <= HTTP_BODY_MAX);
 	if (http_client_ended(c))
 		return -EPIPE;
-	if (http_client_room(c) == 0 || c->held + sizeof(*p) + len + REPLY_FIRST > HELD_MAX)
+	if (http_client_room(c) == 0 || c->held + sizeof(*p) + cap > HELD_MAX)
 		return -EAGAIN;
-	p = mem_alloc(sizeof(*p) + len + REPLY_FIRST);
+	p = mem_alloc(sizeof(*p) + cap);
 	if (!p)
 		return -ENOMEM;
 	memset(p, 0, sizeof(*p));
 	p->user = user;
 	p->asked = (uint32_t)len;
-	p->cap = (uint32_t)len + REPLY_FIRST;
+	p->cap = (uint32_t)cap;
 	if (len)
 		memcpy(p->data, body, len);
-	rv = submit(c, p, fields, nfields);
-	if (rv < 0) {
-		mem_free(p);
-		return rv;
-	}
-	p->next = c->posts;
-	p->link = &c->posts;
-	if (p->next)
-		p->next->link = &p->next;
-	c->posts = p;
+	p->nfields = (uint32_t)nfields;
+	text_copy((char *)p->data + len, fields, nfields);
+	post_add(c->fresh_end, p);
+	c->fresh_end = &p->next;
 	c->active++;
 	c->held += sizeof(*p) + p->cap;
 	return 0;
@@ -321,6 +374,11 @@ void http_client_forget(struct http_client *c, uint32_t user)
 {
 	struct post *p = c->posts;
 
+	for (struct post *f = c->fresh; f; f = f->next)
+		if (f->user == user) {
+			post_free(c, f);
+			return;
+		}
 	while (p && (p->over || p->user != user))
 		p = p->next;
 	if (!p)
@@ -350,6 +408,7 @@ struct http_client *http_client_new(const struct http_client_ops *ops, void *ctx
 		return NULL;
 	c->ops = ops;
 	c->ctx = ctx;
+	c->fresh_end = &c->fresh;
 	c->host = memcpy(c->text, host, host_len);
 	c->path = memcpy(c->text + host_len, path, path_len);
 	if (h2_open(&c->h2, &kind) < 0) {
@@ -372,8 +431,8 @@ void http_client_free(struct http_client **cr)
 	if (!c)
 		return;
 	h2_close(&c->h2);
-	while (c->posts)
-		post_free(c, c->posts);
+	while (c->posts || c->fresh)
+		post_free(c, c->posts ? c->posts : c->fresh);
 	mem_free(c);
 }
 
@@ -383,7 +442,7 @@ ssize_t http_client_feed(struct http_client *c, const uint8_t *p, size_t len)
 
 	h2_turn(&c->h2);
 	rv = h2_recv(&c->h2, p, len);
-	if (!c->posts)
+	if (!c->posts && !c->fresh)
 		h2_rest(&c->h2);
 	return rv;
 }
@@ -392,7 +451,12 @@ int http_client_drain(struct http_client *c, struct bytes *out, size_t max)
 {
 	int rv = h2_send(&c->h2, out, max);
 
-	if (!c->posts)
+	while (rv == 0 && c->fresh && out->len < max) {
+		rv = begin_next(c);
+		if (rv == 0)
+			rv = h2_send(&c->h2, out, max);
+	}
+	if (!c->posts && !c->fresh)
 		h2_rest(&c->h2);
 	return rv;
 }

@@ -16,7 +16,8 @@ struct h2 {
 	struct h2_shared *shared;    /* what the sessions of a thread share */
 	struct h2_piece *pieces;     /* all memory of the session */
 	struct h2_making *making;    /* inside nghttp2_session_*_new3() */
-	uint8_t *table, *table_at;   /* its own table of streams, NULL: it reads the shared one; where that stands */
+	uint8_t *table, *table_at;   /* its own table of streams, NULL: it reads the empty one; where that stands */
+	bool borrows;                /* it writes its frames to the buffer of its thread */
 	uint8_t have, head[FRAME_HEAD]; /* the head of the next frame, as far as it has come */
 	uint32_t left;               /* bytes of the frame's payload that are still to come */
 	uint32_t block;              /* bytes of the header block on the wire */
@@ -65,12 +66,17 @@ struct asked {
 	uint32_t body, body_len;
 	uint32_t used, cap;          /* of text[] */
 	uint32_t sent, out_len;      /* of the answer's body */
+	uint32_t cost;               /* of the answer, in |kept| of the connection */
 	uint8_t *out;                /* which is here: text[], or a block of its own */
 	uint8_t text[];
 };
+/* STREAM_COST: what the library has of a stream, and its answer's fields, about. */
+enum { STREAM_COST = 1024, TEXT_FIRST = 192 };
+#define ASKED_SMALL (sizeof(struct asked) + STREAM_COST + TEXT_FIRST) /* what each has at least */
 struct http_server;
 struct asked *asked_new(struct http_server *, uint32_t stream, unsigned version) WUNUSED NONNULL;
 void asked_free(struct http_server *, struct asked *) NONNULL;
+size_t asked_size(const struct asked *) NONNULL; /* with its stream */
 /* These may move the request.  0, -ENOMEM, -ENOBUFS: the connection holds too much. */
 int asked_method(struct http_server *, struct asked **, const uint8_t *p, size_t len) WUNUSED NONNULL;
 int asked_target(struct http_server *, struct asked **, const uint8_t *p, size_t len) WUNUSED NONNULL;
@@ -90,6 +96,7 @@ struct h1;
 struct http_server {
 	const struct http_server_ops *ops;
 	void *ctx;
+	void (*refuses)(void *ctx, unsigned version, struct http_reply *);
 	bool keep_fields, http1, ended;
 	bool leaving;            /* our GOAWAY is on its way: no new requests */
 	bool cut;                /* requests were answered before their end: their streams are not wanted any more */
@@ -98,12 +105,15 @@ struct http_server {
 	uint32_t open, half;     /* requests without an answer; of those, not whole */
 	size_t held;             /* bytes of those that are not whole */
 	size_t queued;           /* bytes of answers that have not left */
+	size_t kept;             /* what those answers cost */
 	struct asked *asks;      /* all requests that are open or whose answer is on its way */
 	struct asked *current;   /* whose header block is read */
 	struct h1 *h1;
 	struct h2 h2;
 };
 unsigned reply_status(const struct http_reply *) NONNULL;
+bool reply_bare(const struct http_reply *) NONNULL;
+void server_refuses(struct http_server *, unsigned version, struct http_reply *) NONNULL; /* tells the owner */
 
 /* ---- http1.c ---- */
 struct h1 *h1_new(void) WUNUSED;
@@ -116,5 +126,6 @@ void h1_goaway(struct http_server *) NONNULL;
 bool h1_half(const struct h1 *) NONNULL;
 size_t h1_memory(const struct h1 *) NONNULL;
 bool h1_waits(const struct h1 *) NONNULL;
+size_t h1_kept(const struct h1 *) NONNULL; /* bytes of answers */
 
 #endif

@@ -4,7 +4,7 @@
 
 /* OUT_MAX: bytes of answers that wait; above it no request is read.
  * CHUNK_LINES_MAX: bytes of chunk extensions and trailers, on top of what the sizes need. */
-enum { OUT_MAX = 256 * 1024, LINE_WORK = 4, CHUNK_LINE = 16, CHUNK_LINES_MAX = HTTP_HEADER_MAX };
+enum { OUT_MAX = 32 * 1024, LINE_WORK = 4, CHUNK_LINE = 16, CHUNK_LINES_MAX = HTTP_HEADER_MAX };
 enum h1_state { H1_REQUEST, H1_FIELDS, H1_BODY, H1_CHUNK, H1_CHUNK_BODY, H1_CHUNK_END, H1_TRAILERS, H1_BUSY, H1_END };
 struct h1 {
 	struct bytes line; /* the part of a line that has come */
@@ -13,7 +13,8 @@ struct h1 {
 	enum h1_state state;
 	uint32_t head, fields; /* bytes and fields of the head; later bytes of chunk lines that carry nothing */
 	uint32_t left;         /* of the body, of the chunk */
-	bool close, minor0, length, chunked, expects, host;
+	bool close, minor0, length, chunked, expects;
+	bool host, named; /* the request says for whom it is; with a field of its own */
 };
 
 static bool is_token(uint8_t c)
@@ -82,8 +83,9 @@ static int write_answer(struct h1 *h, const struct http_reply *reply, bool head_
 	struct text t = {0};
 	int rv = -ENOMEM;
 
-	text_addf(&t, "HTTP/1.1 %u %s\r\ncontent-length: %zu\r\n", reply_status(reply), reason(reply_status(reply)),
-		reply->body_len);
+	text_addf(&t, "HTTP/1.1 %u %s\r\n", reply_status(reply), reason(reply_status(reply)));
+	if (!reply_bare(reply))
+		text_addf(&t, "content-length: %zu\r\n", reply->body_len);
 	if (reply->content_type)
 		text_addf(&t, "content-type: %s\r\n", reply->content_type);
 	if (reply->max_age_s >= 0)
@@ -110,7 +112,7 @@ static void next_request(struct http_server *s)
 	h->state = h->close ? H1_END : H1_REQUEST;
 	s->ended = s->ended || h->close;
 	h->head = h->fields = h->left = 0;
-	h->minor0 = h->length = h->chunked = h->expects = h->host = false;
+	h->minor0 = h->length = h->chunked = h->expects = h->host = h->named = false;
 }
 
 int h1_answer(struct http_server *s, struct asked *a, const struct http_reply *reply)
@@ -137,6 +139,7 @@ int h1_refuse(struct http_server *s, unsigned status)
 		reply.body = (const uint8_t *)says;
 		reply.body_len = sizeof(says) - 1;
 	}
+	server_refuses(s, 1, &reply);
 	h->close = true;
 	if (h->asked)
 		asked_free(s, h->asked);
@@ -243,8 +246,10 @@ static int field_line(struct http_server *s, uint8_t *p, size_t len)
 		h->close = h->close || lists(value, value_len, "close");
 	else if (same(p, name_len, "expect"))
 		h->expects = lists(value, value_len, "100-continue");
-	else if (same(p, name_len, "host"))
-		h->host = true;
+	else if (same(p, name_len, "host")) {
+		rv = h->named ? 400 : 0; /* RFC 9112 3.2 */
+		h->host = h->named = true;
+	}
 	return rv ? rv : asked_field(s, &h->asked, p, name_len, value, value_len);
 }
 
@@ -451,6 +456,11 @@ bool h1_half(const struct h1 *h)
 size_t h1_memory(const struct h1 *h)
 {
 	return h->line.cap;
+}
+
+size_t h1_kept(const struct h1 *h)
+{
+	return h->out.cap;
 }
 
 bool h1_waits(const struct h1 *h)

@@ -2,18 +2,18 @@
 #include "h2_priv.h"
 
 /* HELD_MAX: bytes that all requests of a connection may take which are not whole. */
-enum { TEXT_FIRST = 384, TEXT_MAX = HTTP_BODY_MAX + 4 * HTTP_HEADER_MAX, HELD_MAX = 256 * 1024 };
+enum { TEXT_MAX = HTTP_BODY_MAX + 4 * HTTP_HEADER_MAX, HELD_MAX = 256 * 1024 };
 
-static size_t asked_size(const struct asked *a)
+size_t asked_size(const struct asked *a)
 {
-	return sizeof(*a) + a->cap;
+	return sizeof(*a) + STREAM_COST + a->cap;
 }
 
 struct asked *asked_new(struct http_server *s, uint32_t stream, unsigned version)
 {
 	struct asked *a;
 
-	if (s->held + sizeof(*a) + TEXT_FIRST > HELD_MAX)
+	if (s->held + ASKED_SMALL > HELD_MAX)
 		return NULL;
 	a = mem_alloc(sizeof(*a) + TEXT_FIRST);
 	if (!a)
@@ -49,6 +49,7 @@ void asked_free(struct http_server *s, struct asked *a)
 		}
 	}
 	s->queued -= a->out_len - a->sent;
+	s->kept -= a->cost;
 	if (a->out != a->text)
 		mem_free(a->out);
 	mem_free(a);

@@ -1,11 +1,11 @@
 /* server.c: the server's side of http.h: HTTP/2 by nghttp2; what does not begin as HTTP/2 goes to http1.c. */
 #include "h2_priv.h"
 
-/* QUEUE_MAX: bytes of answers that wait for the peer's windows; above it new requests are refused (the client may try
- * again).  QUEUE_LIMIT: above it the answer is thrown away with its stream.
+/* QUEUE_MAX: what answers may cost that wait for the peer's windows; above it new requests are refused (the client may
+ * try again).  QUEUE_LIMIT: bytes of answers above which one more is thrown away with its stream.
  * ANSWER_CREDIT: what an answer adds to the frames that the peer may send without use: window updates, resets.
  * NV_LOCAL: fields of an answer that need no memory.  HEADER_TABLE: room for what a client repeats with each request. */
-enum { QUEUE_MAX = 256 * 1024, QUEUE_LIMIT = 1024 * 1024, ANSWER_CREDIT = 8, NV_FIXED = 6, NV_LOCAL = 24,
+enum { QUEUE_MAX = 128 * 1024, QUEUE_LIMIT = 1024 * 1024, ANSWER_CREDIT = 8, NV_FIXED = 6, NV_LOCAL = 24,
 	HEADER_TABLE = 1024 };
 enum { MODE_NEW, MODE_H2, MODE_H1, MODE_DEAF };
 
@@ -48,6 +48,12 @@ unsigned reply_status(const struct http_reply *reply)
 	return reply->status >= 200 && reply->status < 600 ? reply->status : 500;
 }
 
+/* reply_bare: an answer that has no body and so no length either (RFC 9110 8.6). */
+bool reply_bare(const struct http_reply *reply)
+{
+	return reply->status == 204 || reply->status == 304;
+}
+
 static size_t answer_fields(const struct http_reply *reply, nghttp2_nv *nv, char number[64])
 {
 	size_t n = 0;
@@ -56,7 +62,8 @@ static size_t answer_fields(const struct http_reply *reply, nghttp2_nv *nv, char
 	if (reply->content_type)
 		nv[n++] = h2_nv("content-type", reply->content_type, strlen(reply->content_type), false);
 	number += 4;
-	nv[n++] = h2_nv("content-length", number, h2_number(number, reply->body_len), false);
+	if (!reply_bare(reply))
+		nv[n++] = h2_nv("content-length", number, h2_number(number, reply->body_len), false);
 	number += 20;
 	if (reply->max_age_s >= 0) {
 		memcpy(number, "max-age=", 8);
@@ -99,11 +106,17 @@ static int submit_answer(struct http_server *s, struct asked *a, const struct ht
 	return 0;
 }
 
+void server_refuses(struct http_server *s, unsigned version, struct http_reply *reply)
+{
+	if (s->refuses)
+		s->refuses(s->ctx, version, reply);
+}
+
 static void close_question(struct http_server *s, struct asked *a)
 {
 	if (!a->whole) {
 		s->half--;
-		s->held -= sizeof(*a) + a->cap;
+		s->held -= asked_size(a);
 	}
 	a->answered = true;
 	s->open--;
@@ -131,6 +144,8 @@ static int h2_answer(struct http_server *s, struct asked *a, const struct http_r
 		return rv;
 	}
 	close_question(s, a);
+	a->cost = (uint32_t)(asked_size(a) + (body && a->out != a->text ? reply->body_len : 0));
+	s->kept += a->cost;
 	if (body) {
 		asked_put(a, reply->body, reply->body_len);
 		s->queued += reply->body_len;
@@ -140,8 +155,9 @@ static int h2_answer(struct http_server *s, struct asked *a, const struct http_r
 
 static void too_large(struct http_server *s, struct asked *a)
 {
-	static const struct http_reply reply = {.status = 413, .max_age_s = -1};
+	struct http_reply reply = {.status = 413, .max_age_s = -1};
 
+	server_refuses(s, 2, &reply);
 	if (h2_answer(s, a, &reply) < 0)
 		h2_break(&s->h2, -ENOMEM);
 	s->cut = true;
@@ -176,7 +192,7 @@ static int on_begin(nghttp2_session *session, const nghttp2_frame *frame, void *
 	s->current = NULL;
 	if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST)
 		return 0;
-	if (s->queued <= QUEUE_MAX && !s->leaving)
+	if (s->kept <= QUEUE_MAX && !s->leaving)
 		s->current = asked_new(s, (uint32_t)frame->hd.stream_id, 2);
 	if (!s->current)
 		h2_reset(&s->h2, frame->hd.stream_id, NGHTTP2_REFUSED_STREAM);
@@ -280,8 +296,8 @@ static int on_close(nghttp2_session *session, int32_t stream, uint32_t code, voi
 	return 0;
 }
 
-/* No header table in either direction: what it would save in bytes it costs in memory per connection, and without it
- * one byte cannot stand for a long field.  0x9: no priorities as in RFC 7540; a library that does not know it sends it
+/* A small header table for requests, none for answers: memory per connection counts, and so does that one byte of a
+ * request can stand for a field as long as the table.  0x9: no priorities as in RFC 7540; a library that does not know it sends it
  * all the same. */
 static int start_h2(struct http_server *s)
 {
@@ -362,6 +378,11 @@ struct http_server *http_server_new(const struct http_server_ops *ops, void *ctx
 	return s;
 }
 
+void http_server_refuses(struct http_server *s, void (*tell)(void *ctx, unsigned version, struct http_reply *))
+{
+	s->refuses = tell;
+}
+
 void http_server_free(struct http_server **sr)
 {
 	struct http_server *s = *sr;
@@ -411,13 +432,39 @@ void http_server_turn(struct http_server *s)
 	h2_turn(&s->h2);
 }
 
+static bool one_line(const char *s)
+{
+	while (s && *s && ((uint8_t)*s >= ' ' || *s == '\t') && *s != 0x7f)
+		s++;
+	return !s || !*s;
+}
+
+/* sound: no value brings fields of its own along (RFC 9110 5.5): a redirect may be made of what a client said. */
+static bool sound(const struct http_reply *reply)
+{
+	bool ok = one_line(reply->content_type) && one_line(reply->location) && one_line(reply->server);
+
+	for (size_t i = 0; ok && i < reply->nfields; i++)
+		ok = one_line(reply->fields[i].name) && one_line(reply->fields[i].value);
+	return ok;
+}
+
 int http_answer(struct http_server *s, struct http_request *r, const struct http_reply *reply)
 {
+	static const struct http_reply unsound = {.status = 500, .max_age_s = -1};
 	struct asked *a = container_of(r, struct asked, r);
+	struct http_reply bare;
 	int rv;
 
 	must(a->whole && !a->answered);
 	must(reply->body_len <= INT32_MAX);
+	if (unlikely(!sound(reply)))
+		reply = &unsound;
+	if (unlikely(reply_bare(reply))) {
+		bare = *reply;
+		bare.body_len = 0;
+		reply = &bare;
+	}
 	rv = s->mode == MODE_H1 ? h1_answer(s, a, reply) : h2_answer(s, a, reply);
 	if (rv == 0)
 		h2_useful(&s->h2, ANSWER_CREDIT);
@@ -482,6 +529,16 @@ bool http_server_half(const struct http_server *s)
 size_t http_server_memory(const struct http_server *s)
 {
 	return s->held + (s->mode == MODE_H1 ? h1_memory(s->h1) : 0);
+}
+
+size_t http_server_large(const struct http_server *s)
+{
+	return s->held - s->half * ASKED_SMALL;
+}
+
+size_t http_server_kept(const struct http_server *s)
+{
+	return s->kept + (s->mode == MODE_H1 ? h1_kept(s->h1) : 0);
 }
 
 size_t http_server_queued(const struct http_server *s)

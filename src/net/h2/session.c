@@ -17,17 +17,19 @@ enum {
  * Two large pieces of a session say nothing while its connection is idle, and of idle ones we have many.
  *
  * The library writes the frame that is to be sent to a buffer of 16 kB.  Between two frames there is nothing in it:
- * nghttp2_session_mem_send() fills it and hands it out, and frames_out() copies it at once, before anything else
- * happens on this thread; what the library looks at later (its own pointers, the frame it was made from) is elsewhere,
- * callbacks come before the next frame is written, and pieces of a header block that is longer than one frame are in
- * buffers of their own.  The client's preface is written there when the session is made: h2_open() takes it out before
- * it returns.  So all sessions of a thread write to one buffer.  It is known by its size and by being asked for while
- * the session is made.
+ * nghttp2_session_mem_send() fills it and hands it out, and next_frame() copies it at once; what the library looks at
+ * later (its own pointers, the frame it was made from) is elsewhere, and pieces of a header block that is longer than one
+ * frame are in buffers of their own.  So all sessions of a thread write to one buffer.  It is known by its size and by
+ * being asked for while the session is made.  The library calls back when the frame stands there and is not copied yet:
+ * a session that is made by such a callback gets a buffer of its own, and none may be drained there.  The client's
+ * preface is written there when the session is made: h2_open() takes it out before it returns.
  *
- * The table of streams takes 4 kB (newer libraries begin with a small one, or none).  When it is all zeros, as it was
- * when it was made, it can be exchanged for any other that is all zeros, so all sessions without streams of a thread
- * read the same, and get one of their own before they may write to it.  The place of the pointer to it is found by
- * looking for it in the session when that is made.
+ * The table of streams takes 4 kB (newer libraries begin without one).  When it is all zeros, as it was when it was
+ * made, it can be exchanged for any other that is all zeros, so all sessions without streams read the same, and get one
+ * of their own before they may write to it.  The place of the pointer to it is found by looking for it in the session
+ * when that is made: there must be one such pointer and none to its inside, and it is looked at again at each exchange.
+ * The common one cannot be written to: a library that does it otherwise than we know it would end there and then, not
+ * mix up connections.
  *
  * A library that does it otherwise gets plain memory for either.
  *
@@ -39,8 +41,8 @@ struct h2_piece {
 };
 struct h2_shared {
 	unsigned sessions;
-	uint8_t *empty;         /* a table of zeros that nobody writes to */
-	struct h2_piece *spare; /* another, for the next that needs one */
+	bool busy;              /* there is a frame in |frame| */
+	struct h2_piece *spare; /* a table of zeros for the next that needs one */
 	size_t table_size;
 	_Alignas(max_align_t) uint8_t frame[SHARED_SIZE];
 };
@@ -49,9 +51,9 @@ struct h2_making {
 	uint8_t *session, *table;
 	size_t table_size;
 	unsigned tables;
-	bool frame;
 };
-enum { TABLE_MIN = 512, TABLE_MAX = 8192 };
+enum { TABLE_MIN = 512, TABLE_MAX = 4096 };
+static const _Alignas(max_align_t) uint8_t empty[TABLE_MAX];
 static _Thread_local struct h2_shared *shared;
 
 static int shared_join(struct h2 *h)
@@ -76,7 +78,6 @@ static void shared_leave(struct h2 *h)
 		return;
 	if (shared == sh)
 		shared = NULL;
-	mem_free(sh->empty);
 	mem_free(sh->spare);
 	mem_free(sh);
 }
@@ -112,8 +113,8 @@ static void *heap_alloc(size_t size, void *user)
 {
 	struct h2 *h = user;
 
-	if (unlikely(h->making && size == SHARED_SIZE && !h->making->frame)) {
-		h->making->frame = true;
+	if (unlikely(h->making && size == SHARED_SIZE && !h->borrows && !h->shared->busy)) {
+		h->borrows = true;
 		return h->shared->frame;
 	}
 	if (size > SIZE_MAX - sizeof(struct h2_piece))
@@ -147,7 +148,7 @@ static void heap_free(void *p, void *user)
 {
 	struct h2 *h = user;
 
-	if (!p || p == h->shared->frame || p == h->shared->empty)
+	if (!p || p == h->shared->frame || p == empty)
 		return;
 	if (p == h->table) { /* the library has a larger one now, or the session ends */
 		h->table = NULL;
@@ -180,7 +181,7 @@ static void *heap_resize(void *p, size_t size, void *user)
 	return piece + 1;
 }
 
-/* Finds the place in the session that points to its table: there must be one. */
+/* Finds the place in the session that points to its table: there must be one, and none to the inside of it. */
 static void table_find(struct h2 *h, const struct h2_making *m)
 {
 	struct h2_shared *sh = h->shared;
@@ -191,21 +192,27 @@ static void table_find(struct h2 *h, const struct h2_making *m)
 		return;
 	for (size_t at = 0; at + sizeof(p) <= m->session_size; at += sizeof(p)) {
 		memcpy(&p, m->session + at, sizeof(p));
-		if (p == m->table) {
+		if (p == m->table)
 			place = m->session + at;
-			found++;
-		}
+		found += (uintptr_t)p - (uintptr_t)m->table < m->table_size;
 	}
-	if (found != 1)
+	if (!place || found != 1 || (sh->table_size && sh->table_size != m->table_size))
 		return;
-	if (!sh->empty) {
-		sh->empty = mem_zalloc(m->table_size);
-		sh->table_size = m->table_size;
-	}
-	if (!sh->empty || sh->table_size != m->table_size)
-		return;
+	sh->table_size = m->table_size;
 	h->table_at = place;
 	h->table = m->table;
+}
+
+/* Does the library still have the table that we think?  Else it is its own from now on. */
+static bool table_is(struct h2 *h, const uint8_t *table)
+{
+	const uint8_t *p;
+
+	memcpy(&p, h->table_at, sizeof(p));
+	if (likely(p == table))
+		return true;
+	h->table_at = h->table = NULL;
+	return false;
 }
 
 /* Before the library may write to its table. */
@@ -213,7 +220,7 @@ static int table_take(struct h2 *h)
 {
 	struct h2_shared *sh = h->shared;
 
-	if (!h->table_at || h->table)
+	if (!h->table_at || h->table || !table_is(h, empty))
 		return 0;
 	h->table = sh->spare ? piece_join(h, sh->spare) : heap_zalloc(1, sh->table_size, h);
 	if (!h->table)
@@ -226,10 +233,11 @@ static int table_take(struct h2 *h)
 void h2_rest(struct h2 *h)
 {
 	struct h2_shared *sh = h->shared;
+	const uint8_t *none = empty;
 
-	if (!h->table_at || !h->table || memcmp(h->table, sh->empty, sh->table_size) != 0)
+	if (!h->table_at || !h->table || !table_is(h, h->table) || memcmp(h->table, empty, sh->table_size) != 0)
 		return;
-	memcpy(h->table_at, &sh->empty, sizeof(sh->empty));
+	memcpy(h->table_at, &none, sizeof(none));
 	if (sh->spare)
 		mem_free(piece_leave(h->table));
 	else
@@ -380,6 +388,25 @@ static int session_new(struct h2 *h, const struct h2_kind *kind, nghttp2_session
 	return rv == 0 ? 0 : -ENOMEM;
 }
 
+/* Appends a frame: its length, 0 when there is none, -ENOMEM. */
+static ssize_t next_frame(struct h2 *h, struct bytes *out)
+{
+	struct h2_shared *sh = h->shared;
+	bool busy = sh->busy;
+	const uint8_t *p;
+	ssize_t n;
+
+	must(!busy || !h->borrows);
+	sh->busy = busy || h->borrows;
+	n = nghttp2_session_mem_send(h->session, &p);
+	if (n > 0 && bytes_add(out, p, (size_t)n) < 0)
+		n = -ENOMEM;
+	sh->busy = busy;
+	if (n < 0)
+		h->error = -ENOMEM;
+	return n < 0 ? -ENOMEM : n;
+}
+
 /* Appends frames until there are none, or |out| is long enough, or (|queue|) only contents of answers are left. */
 static int frames_out(struct h2 *h, struct bytes *out, size_t max, bool queue)
 {
@@ -387,13 +414,12 @@ static int frames_out(struct h2 *h, struct bytes *out, size_t max, bool queue)
 	ssize_t n;
 
 	while (out->len < max && (!queue || nghttp2_session_get_outbound_queue_size(h->session) > 0)) {
-		n = nghttp2_session_mem_send(h->session, &p);
+		n = next_frame(h, out);
 		if (n == 0)
 			break;
-		if (n < 0 || bytes_add(out, p, (size_t)n) < 0) {
-			h->error = -ENOMEM;
+		if (n < 0)
 			return -ENOMEM;
-		}
+		p = out->p + out->at + out->len - n;
 		frame_made(h, p, (size_t)n);
 		if (h->single && !queue && p[3] == NGHTTP2_DATA && (p[4] & NGHTTP2_FLAG_END_STREAM))
 			break;
@@ -404,7 +430,7 @@ static int frames_out(struct h2 *h, struct bytes *out, size_t max, bool queue)
 
 void h2_close(struct h2 *h)
 {
-	if (h->error != -ENOMEM)
+	if (h->error != -ENOMEM && table_take(h) == 0) /* older libraries clear it when they end */
 		nghttp2_session_del(h->session);
 	while (h->pieces)
 		mem_free(piece_leave(h->pieces + 1));

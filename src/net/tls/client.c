@@ -1,4 +1,7 @@
-/* client.c: TLS towards backends: one context for each of them, its connections and the sessions they bring. */
+/* client.c: TLS towards backends: whom a client trusts, its connections and the sessions they bring.
+ *
+ * Clients that want the same of the library share a context, which takes 10 kB.  All that makes one backend differ from
+ * another (name, address, authorities, pins, protocols) stays here, and each connection is told of it when it begins. */
 #include "tls_priv.h"
 #include "hash.h"
 #include "text.h"
@@ -9,23 +12,24 @@ enum { NAME_MAX_LEN = 253, LABEL_MAX_LEN = 63, ALPN_WIRE = 256, CERTS_MAX_BYTES 
 
 struct tls_client {
 	_Atomic unsigned refs;
+	uint32_t size;                   /* with all that is behind it */
 	bool alpn_required, ktls;
 	bool sni;                        /* |name| is sent */
-	SSL_CTX *ctx;
+	uint8_t ip_len, ip[16];          /* the address that the certificate must have, 0: none */
+	SSL_CTX *ctx;                    /* of all clients with the same settings */
 	struct ca_store *ca;             /* NULL: nothing is validated */
 	const char *const *alpn;
 	struct tls_verify verify;
 	uint64_t trust;                  /* hash of all that makes us trust a peer */
 	void (*session)(void *ctx, struct tls_session *);
-	char name[NAME_MAX_LEN + 1];     /* subjectName without the dot at its end */
-	uint8_t pins[][32];
+	char *name;                      /* subjectName without the dot at its end */
+	uint8_t pins[][32];              /* and then |alpn| and |name| */
 };
 
-static bool is_ip(const char *s)
+/* read_ip: the length of the address |s| in bytes, 0 when it is none. */
+static uint8_t read_ip(uint8_t ip[16], const char *s)
 {
-	uint8_t ip[16];
-
-	return inet_pton(AF_INET, s, ip) == 1 || inet_pton(AF_INET6, s, ip) == 1;
+	return inet_pton(AF_INET, s, ip) == 1 ? 4 : inet_pton(AF_INET6, s, ip) == 1 ? 16 : 0;
 }
 
 /* ---- names ---- */
@@ -47,29 +51,18 @@ static int take_name(struct tls_client *c, const char *name, const char **error_
 	}
 	memcpy(c->name, name, len);
 	c->name[len] = '\0';
-	c->sni = len > 0 && !is_ip(c->name);
+	c->ip_len = read_ip(c->ip, c->name);
+	c->sni = len > 0 && c->ip_len == 0;
 	return 0;
 }
 
-/* set_names: both must fit where both are given. */
-static int set_names(struct tls_client *c, const struct tls_client_conf *conf, const char **error_r)
+/* take_addr: an address as name is overruled by another one. */
+static int take_addr(struct tls_client *c, const struct tls_client_conf *conf, const char **error_r)
 {
-	X509_VERIFY_PARAM *param = SSL_CTX_get0_param(c->ctx);
-	const char *addr = conf->addr && *conf->addr ? conf->addr : NULL;
-
-	if (addr && !is_ip(addr))
-		return error_set(error_r, "subjectAddr %s: not an IP address", addr);
-	if (!conf->validate)
-		return 0;
-	if (!c->name[0] && !addr)
+	if (conf->addr && *conf->addr && (c->ip_len = read_ip(c->ip, conf->addr)) == 0)
+		return error_set(error_r, "subjectAddr %s: not an IP address", conf->addr);
+	if (conf->validate && !c->name[0] && c->ip_len == 0)
 		return error_set(error_r, "validateCertificates needs a subjectName or a subjectAddr");
-	X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-	if (c->sni && !X509_VERIFY_PARAM_set1_host(param, c->name, 0))
-		return error_set(error_r, "memory is out");
-	if (c->name[0] && !c->sni && !addr)
-		addr = c->name;
-	if (addr && !X509_VERIFY_PARAM_set1_ip_asc(param, addr))
-		return error_set(error_r, "memory is out");
 	return 0;
 }
 
@@ -105,21 +98,26 @@ static void set_trust(struct tls_client *c, const struct tls_client_conf *conf)
 
 /* ---- making one ---- */
 
-static int set_alpn(struct tls_client *c, const struct tls_client_conf *conf, const char **error_r)
+static int take_alpn(struct tls_client *c, const struct tls_client_conf *conf, const char **error_r)
 {
 	uint8_t wire[ALPN_WIRE];
-	ssize_t len;
 
 	if (!conf->alpn || !conf->alpn[0])
 		return 0;
-	len = tls_alpn_wire(conf->alpn, wire, sizeof(wire));
-	if (len < 0)
+	if (tls_alpn_wire(conf->alpn, wire, sizeof(wire)) < 0)
 		return error_set(error_r, "ALPN: a word is empty or too long");
-	c->alpn = tls_list_copy(conf->alpn);
-	if (!c->alpn || SSL_CTX_set_alpn_protos(c->ctx, wire, (unsigned)len) != 0)
-		return error_set(error_r, "memory is out");
+	c->alpn = tls_list_put(c->pins[c->verify.npins], conf->alpn);
 	c->alpn_required = conf->alpn_required;
 	return 0;
+}
+
+/* set_ctx: what holds for every client.  Nobody is trusted unless a connection says whom. */
+static void set_ctx(SSL_CTX *ctx)
+{
+	tls_verify_ctx(ctx);
+	SSL_CTX_set_max_cert_list(ctx, CERTS_MAX_BYTES);
+	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+	SSL_CTX_sess_set_new_cb(ctx, remember);
 }
 
 static int fill(struct tls_client *c, const struct tls_client_conf *conf, const char **error_r)
@@ -129,24 +127,18 @@ static int fill(struct tls_client *c, const struct tls_client_conf *conf, const 
 		.release_buffers = conf->release_buffers, .renegotiation = conf->renegotiation, .ktls = conf->ktls};
 	int err = take_name(c, conf->name ? conf->name : "", error_r);
 
-	if (err == 0 && !(c->ctx = tls_ctx_new(false, &common, error_r)))
+	if (err == 0)
+		err = take_addr(c, conf, error_r);
+	if (err == 0 && !(c->ctx = tls_ctx_get(&common, set_ctx, error_r)))
 		err = -EINVAL;
 	if (err == 0)
-		err = set_names(c, conf, error_r);
-	if (err == 0)
-		err = set_alpn(c, conf, error_r);
+		err = take_alpn(c, conf, error_r);
 	if (err == 0 && conf->validate && !(c->ca = tls_ca_get(conf->ca_store, error_r)))
 		err = -EINVAL;
 	if (err < 0)
 		return err;
-	if (c->ca)
-		SSL_CTX_set1_cert_store(c->ctx, tls_ca_x509(c->ca));
 	c->verify.validate = conf->validate;
 	c->verify.ignore_dates = conf->ignore_dates;
-	tls_verify_ctx(c->ctx, &c->verify);
-	SSL_CTX_set_max_cert_list(c->ctx, CERTS_MAX_BYTES);
-	SSL_CTX_set_session_cache_mode(c->ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
-	SSL_CTX_sess_set_new_cb(c->ctx, remember);
 	c->session = conf->session;
 	c->ktls = conf->ktls;
 	set_trust(c, conf);
@@ -155,6 +147,8 @@ static int fill(struct tls_client *c, const struct tls_client_conf *conf, const 
 
 struct tls_client *tls_client_new(const struct tls_client_conf *conf, const char **error_r)
 {
+	size_t pins = conf->npins * sizeof(((struct tls_client *)NULL)->pins[0]);
+	size_t alpn = conf->alpn ? tls_list_size(conf->alpn) : 0, size;
 	struct tls_client *c;
 	int err;
 
@@ -163,16 +157,19 @@ struct tls_client *tls_client_new(const struct tls_client_conf *conf, const char
 		error_set(error_r, "at most %d certificates can be pinned", PINS_MAX);
 		return NULL;
 	}
-	c = mem_zalloc(sizeof(*c) + conf->npins * sizeof(c->pins[0]));
+	size = sizeof(*c) + pins + alpn + (conf->name ? strlen(conf->name) : 0) + 1;
+	c = mem_keep(size);
 	if (!c) {
 		error_set(error_r, "memory is out");
 		return NULL;
 	}
 	atomic_init(&c->refs, 1);
-	if (conf->npins > 0)
-		memcpy(c->pins, conf->pins, conf->npins * sizeof(c->pins[0]));
+	c->size = (uint32_t)size;
+	if (pins)
+		memcpy(c->pins, conf->pins, pins);
 	c->verify.pins = (const uint8_t (*)[32])c->pins;
 	c->verify.npins = conf->npins;
+	c->name = (char *)c->pins + pins + alpn;
 	err = fill(c, conf, error_r);
 	tls_queue_clear();
 	if (err < 0)
@@ -193,13 +190,42 @@ void tls_client_free(struct tls_client **c_r)
 	*c_r = NULL;
 	if (!c || atomic_fetch_sub_explicit(&c->refs, 1, memory_order_acq_rel) != 1)
 		return;
-	SSL_CTX_free(c->ctx);
+	tls_ctx_put(&c->ctx);
 	tls_ca_put(&c->ca);
-	mem_free((void *)(uintptr_t)c->alpn);
-	mem_free(c);
+	mem_unkeep(c, c->size);
 }
 
 /* ---- a connection ---- */
+
+const struct tls_verify *tls_client_verify(const struct tls *t)
+{
+	return &t->client->verify;
+}
+
+/* set_trusted: whom this connection trusts; a name and an address must both fit where both are given. */
+static bool set_trusted(const struct tls_client *c, SSL *ssl)
+{
+	X509_VERIFY_PARAM *param = SSL_get0_param(ssl);
+	bool validate = c->verify.validate;
+
+	SSL_set_verify(ssl, validate || c->verify.npins > 0 ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
+	if (!validate)
+		return true;
+	X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+	return (!c->sni || X509_VERIFY_PARAM_set1_host(param, c->name, 0)) &&
+		(c->ip_len == 0 || X509_VERIFY_PARAM_set1_ip(param, c->ip, c->ip_len)) &&
+		SSL_set1_verify_cert_store(ssl, tls_ca_x509(c->ca));
+}
+
+static bool set_words(const struct tls_client *c, SSL *ssl)
+{
+	uint8_t wire[ALPN_WIRE];
+	ssize_t len = c->alpn ? tls_alpn_wire(c->alpn, wire, sizeof(wire)) : 0;
+
+	must(len >= 0);
+	return (!c->sni || SSL_set_tlsext_host_name(ssl, c->name)) &&
+		(len == 0 || SSL_set_alpn_protos(ssl, wire, (unsigned)len) == 0);
+}
 
 struct tls *tls_connect(struct tls_client *c, int fd, struct tls_session *session, void *ctx)
 {
@@ -207,7 +233,7 @@ struct tls *tls_connect(struct tls_client *c, int fd, struct tls_session *sessio
 	SSL *ssl = t ? SSL_new(c->ctx) : NULL;
 	SSL_SESSION *old = session && ssl ? tls_session_load(session, c->trust) : NULL;
 
-	if (!ssl || (c->sni && !SSL_set_tlsext_host_name(ssl, c->name)))
+	if (!ssl || !set_trusted(c, ssl) || !set_words(c, ssl))
 		goto fail;
 	SSL_set_connect_state(ssl);
 	if (old) /* one that does not please is not offered */
@@ -225,7 +251,7 @@ fail:
 	SSL_SESSION_free(old);
 	SSL_free(ssl);
 	if (t)
-		tls_free(&t, false);
+		tls_end(&t, false);
 	tls_queue_clear();
 	return NULL;
 }

@@ -27,7 +27,8 @@ struct tls *tls_now(void)
 }
 
 /* ---- bytes in ---- */
-ssize_t tls_receive(struct tls *t, uint8_t *buf, size_t cap)
+/* receive reads the socket once: bytes, 0 at the end, -errno; sets |drained| and |ended|. */
+static ssize_t receive(struct tls *t, uint8_t *buf, size_t cap)
 {
 	ssize_t n;
 
@@ -43,7 +44,9 @@ ssize_t tls_receive(struct tls *t, uint8_t *buf, size_t cap)
 	return n;
 }
 
-size_t tls_record(const uint8_t *p, size_t len)
+/* record: the length of the first record at |p|, 0 when it is not whole; |len| when it is none at all: the library is to
+ * see it and to say so. */
+static size_t record(const uint8_t *p, size_t len)
 {
 	size_t body;
 
@@ -62,7 +65,7 @@ static size_t records(const uint8_t *p, size_t len, bool one)
 {
 	size_t at = 0, n;
 
-	while ((n = tls_record(p + at, len - at)) > 0) {
+	while ((n = record(p + at, len - at)) > 0) {
 		at += n;
 		if (one)
 			break;
@@ -70,19 +73,23 @@ static size_t records(const uint8_t *p, size_t len, bool one)
 	return at;
 }
 
-int tls_keep_part(struct tls *t, const uint8_t *p, size_t len)
+/* keep adds to |part|, before or behind what is there: 0 or -ENOMEM. */
+static int keep(struct tls *t, const uint8_t *p, size_t len, bool before)
 {
 	uint8_t *part = mem_resize(t->part, t->part_len + len);
 
 	if (!part)
 		return -ENOMEM;
-	memcpy(part + t->part_len, p, len);
+	if (before)
+		memmove(part + len, part, t->part_len);
+	memcpy(part + (before ? 0 : t->part_len), p, len);
 	t->part = part;
 	t->part_len += (uint32_t)len;
 	return 0;
 }
 
-size_t tls_take_part(struct tls *t, uint8_t *buf, size_t cap)
+/* take takes out of |part|: how many bytes. */
+static size_t take(struct tls *t, uint8_t *buf, size_t cap)
 {
 	size_t n = t->part_len < cap ? t->part_len : cap;
 
@@ -104,19 +111,19 @@ static int bio_read(BIO *bio, char *out, int cap)
 {
 	struct tls *t = thread.now;
 	uint8_t *buf = (uint8_t *)out;
-	size_t have = tls_take_part(t, buf, (size_t)cap), given;
+	size_t have = take(t, buf, (size_t)cap), given;
 	ssize_t n = -EAGAIN; /* there may be something already */
 
 	BIO_clear_retry_flags(bio);
-	if (!t->drained && !t->ended && tls_record(buf, have) == 0 && have < (size_t)cap)
-		n = tls_receive(t, buf + have, (size_t)cap - have);
+	if (!t->drained && !t->ended && record(buf, have) == 0 && have < (size_t)cap)
+		n = receive(t, buf + have, (size_t)cap - have);
 	if (n > 0)
 		have += (size_t)n;
 	/* As long as the handshake goes on, one by one: what follows it may be read without the library. */
 	given = records(buf, have, !t->shaken);
 	if (given == 0 && have == (size_t)cap)
 		given = have; /* longer than any record may be: the library refuses it */
-	if (given < have && tls_keep_part(t, buf + given, have - given) < 0) {
+	if (given < have && keep(t, buf + given, have - given, true) < 0) {
 		thread.error = ENOMEM;
 		return -1;
 	}
@@ -339,12 +346,14 @@ static ssize_t outcome(struct tls *t, int rc, bool *writes_r)
 }
 
 /* trim gives back what only the handshake needed and what the library would keep to the end: with TLS 1.3 the two
- * ephemeral keys (about 2 kB each). */
+ * ephemeral keys (each 0.2 kB with X25519, 2 kB with P-256).  They are emptied, which is what EVP_PKEY_set_type() is
+ * documented to do, while the connection holds them, too: that it only frees them from now on is how the library is up to
+ * 3.5, not a promise; later ones keep their keys. */
 static void trim(struct tls *t)
 {
 	EVP_PKEY *key;
 
-	if (t->version != TLS_V_13)
+	if (t->version != TLS_V_13 || OpenSSL_version_num() >= 0x30600000UL)
 		return;
 	if (SSL_get_tmp_key(t->ssl, &key) == 1) {
 		EVP_PKEY_set_type(key, EVP_PKEY_HMAC);
@@ -375,17 +384,17 @@ static ssize_t first(struct tls *t)
 	uint8_t buf[FIRST_READ];
 	ssize_t n;
 
-	while (t->part_len == 0 || tls_record(t->part, t->part_len) == 0) {
+	while (t->part_len == 0 || record(t->part, t->part_len) == 0) {
 		if (t->drained)
 			return -EAGAIN;
-		n = tls_receive(t, buf, sizeof(buf));
+		n = receive(t, buf, sizeof(buf));
 		if (n == 0 && t->part_len)
 			failed(t, "closed during the handshake");
 		if (n == 0)
 			return t->part_len ? -EPROTO : -ECONNRESET;
 		if (n < 0)
 			return n;
-		if (tls_keep_part(t, buf, (size_t)n) < 0)
+		if (keep(t, buf, (size_t)n, false) < 0)
 			return -ENOMEM;
 	}
 	return tls_server_hello(t);
@@ -534,16 +543,21 @@ bool tls_shaken(const struct tls *t)
 	return t->shaken && !SSL_in_init(t->ssl);
 }
 
+size_t tls_held(const struct tls *t)
+{
+	return t->part_len + t->rest_len + (t->offered ? RECORD_MAX : 0);
+}
+
 bool tls_pending(const struct tls *t)
 {
 	if (t->broken)
 		return false;
-	if (t->part_len && tls_record(t->part, t->part_len) > 0)
+	if (t->part_len && record(t->part, t->part_len) > 0)
 		return true;
 	return t->ssl && SSL_has_pending(t->ssl);
 }
 
-void tls_free(struct tls **conn, bool bye)
+void tls_end(struct tls **conn, bool bye)
 {
 	struct tls *t = *conn;
 
@@ -578,9 +592,4 @@ void tls_info(const struct tls *t, struct tls_info *out)
 	out->sni = sni ? sni : "";
 	out->alpn = t->alpn ? t->alpn : "";
 	out->cipher = c ? SSL_CIPHER_get_name(c) : "";
-}
-
-size_t tls_memory(void)
-{
-	return 0;
 }

@@ -1,5 +1,6 @@
 /* context.c: what both directions set in a context: versions, ciphers, options, key log; application protocols. */
 #include "log.h"
+#include "text.h"
 #include "tls_priv.h"
 #include <fcntl.h>
 #include <openssl/crypto.h>
@@ -71,7 +72,7 @@ static void key_line(const SSL *ssl, const char *line)
 	if (!k)
 		return;
 	n = snprintf(buf, sizeof(buf), "%s\n", line);
-	if ( n > 0 && (size_t)n < sizeof(buf) && write(k->fd, buf, (size_t)n) < 0)
+	if (n > 0 && (size_t)n < sizeof(buf) && write(k->fd, buf, (size_t)n) < 0)
 		tls_queue_clear(); /* a full disk stops no connection */
 }
 
@@ -120,7 +121,6 @@ static void set_options(SSL_CTX *ctx, bool server, const struct tls_common *c)
 	SSL_CTX_set_read_ahead(ctx, !c->ktls); /* several records with one read */
 }
 
-
 static int set_words(SSL_CTX *ctx, const struct tls_common *c, const char **error_r)
 {
 	if (c->ciphers && c->ciphers[0] && SSL_CTX_set_cipher_list(ctx, c->ciphers) != 1)
@@ -148,7 +148,7 @@ SSL_CTX *tls_ctx_new(bool server, const struct tls_common *c, const char **error
 	}
 	set_versions(ctx, c->min_version);
 	set_options(ctx, server, c);
-	if ((server && c->release_buffers) || (c->key_log && c->key_log[0]))
+	if (c->key_log && c->key_log[0])
 		SSL_CTX_set_keylog_callback(ctx, key_line);
 	if (set_words(ctx, c, error_r) < 0) {
 		SSL_CTX_free(ctx);
@@ -158,19 +158,118 @@ SSL_CTX *tls_ctx_new(bool server, const struct tls_common *c, const char **error
 	return ctx;
 }
 
-/* ---- application protocols (RFC 7301) ---- */
-const char *const *tls_list_copy(const char *const *list)
-{
-	size_t n = 0, bytes = 0;
-	const char **copy;
-	char *p;
+/* ---- shared by all clients that want the same of the library ---- */
+struct shared {
+	struct shared *next;
+	SSL_CTX *ctx;
+	unsigned refs;
+	char key[]; /* all that tls_ctx_new() looks at */
+};
+static struct shared *shared;
+static pthread_mutex_t shared_lock = PTHREAD_MUTEX_INITIALIZER;
 
-	for (; list[n]; n++)
-		bytes += strlen(list[n]) + 1;
-	copy = mem_alloc((n + 1) * sizeof(*copy) + bytes);
-	if (!copy)
+static void key_of(const struct tls_common *c, struct text *t)
+{
+	const char *const words[] = {c->ciphers, c->ciphers13, c->curves, c->key_log};
+
+	for (size_t i = 0; i < LEN(words); i++)
+		text_addf(t, "%zu %s ", words[i] ? strlen(words[i]) : 0, words[i] ? words[i] : "");
+	text_addf(t, "%u %u %u %u", c->min_version, c->release_buffers, c->renegotiation, c->ktls);
+}
+
+static struct shared *shared_make(const char *key, const struct tls_common *c, void (*set)(SSL_CTX *),
+	const char **error_r)
+{
+	size_t len = strlen(key) + 1;
+	struct shared *s = mem_alloc(sizeof(*s) + len);
+
+	if (!s) {
+		error_set(error_r, "memory is out");
 		return NULL;
-	p = (char *)(copy + n + 1);
+	}
+	s->ctx = tls_ctx_new(false, c, error_r);
+	if (!s->ctx) {
+		mem_free(s);
+		return NULL;
+	}
+	set(s->ctx);
+	memcpy(s->key, key, len);
+	s->refs = 0;
+	s->next = shared;
+	shared = s;
+	return s;
+}
+
+SSL_CTX *tls_ctx_get(const struct tls_common *c, void (*set)(SSL_CTX *), const char **error_r)
+{
+	struct text key = {0};
+	struct shared *s;
+
+	key_of(c, &key);
+	if (key.failed) {
+		text_free(&key);
+		error_set(error_r, "memory is out");
+		return NULL;
+	}
+	pthread_mutex_lock(&shared_lock);
+	for (s = shared; s && strcmp(s->key, text_str(&key)) != 0;)
+		s = s->next;
+	if (!s)
+		s = shared_make(text_str(&key), c, set, error_r);
+	if (s)
+		s->refs++;
+	pthread_mutex_unlock(&shared_lock);
+	text_free(&key);
+	return s ? s->ctx : NULL;
+}
+
+void tls_ctx_put(SSL_CTX **ctx_r)
+{
+	struct shared **at = &shared, *s;
+
+	if (!*ctx_r)
+		return;
+	pthread_mutex_lock(&shared_lock);
+	while ((*at)->ctx != *ctx_r)
+		at = &(*at)->next;
+	s = *at;
+	if (--s->refs == 0)
+		*at = s->next;
+	else
+		s = NULL;
+	pthread_mutex_unlock(&shared_lock);
+	*ctx_r = NULL;
+	if (!s)
+		return;
+	SSL_CTX_free(s->ctx);
+	mem_free(s);
+}
+
+/* ---- application protocols (RFC 7301) ---- */
+static size_t list_len(const char *const *list)
+{
+	size_t n = 0;
+
+	while (list[n])
+		n++;
+	return n;
+}
+
+size_t tls_list_size(const char *const *list)
+{
+	size_t n = list_len(list), bytes = (n + 1) * sizeof(*list);
+
+	for (size_t i = 0; i < n; i++)
+		bytes += strlen(list[i]) + 1;
+	return bytes;
+}
+
+const char *const *tls_list_put(void *at, const char *const *list)
+{
+	size_t n = list_len(list);
+	const char **copy = at;
+	char *p = (char *)(copy + n + 1);
+
 	for (size_t i = 0; i < n; i++) {
 		size_t len = strlen(list[i]) + 1;
 
@@ -179,6 +278,13 @@ const char *const *tls_list_copy(const char *const *list)
 	}
 	copy[n] = NULL;
 	return copy;
+}
+
+const char *const *tls_list_copy(const char *const *list)
+{
+	void *p = mem_alloc(tls_list_size(list));
+
+	return p ? tls_list_put(p, list) : NULL;
 }
 
 ssize_t tls_alpn_wire(const char *const *list, uint8_t *out, size_t cap)

@@ -259,6 +259,16 @@ int tls_server_rotate(struct tls_server *s)
 	return rc;
 }
 
+void tls_server_inherit(struct tls_server *s, struct tls_server *old)
+{
+	if (!s->tickets || !old->tickets)
+		return;
+	tls_ring_copy(s->ring, old->ring);
+	pthread_mutex_lock(&old->lock);
+	s->rotated_ms = old->rotated_ms;
+	pthread_mutex_unlock(&old->lock);
+}
+
 bool tls_server_tick(struct tls_server *s, uint64_t now_ms, uint8_t key_r[TLS_TICKET_KEY])
 {
 	bool due;
@@ -290,6 +300,6 @@ struct tls *tls_accept(struct tls_server *s, int fd)
 	t->server = tls_server_ref(s);
 	/* Kernel TLS wants the library on the socket from the first byte. */
 	if (s->common.ktls && tls_server_hello(t) < 0)
-		tls_free(&t, false);
+		tls_end(&t, false);
 	return t;
 }

@@ -61,7 +61,7 @@ struct tls_session *tls_session_new(SSL_SESSION *s, uint64_t trust)
 	unsigned char *der = NULL;
 	int whole = i2d_SSL_SESSION(s, &der);
 	size_t len = whole > 0 && whole <= SESSION_MAX ? without_peer(der, (size_t)whole) : 0;
-	struct tls_session *session = len ? mem_alloc(sizeof(*session) + len) : NULL;
+	struct tls_session *session = len ? mem_keep(sizeof(*session) + len) : NULL;
 
 	if (session) {
 		memcpy(session->der, der, len);
@@ -91,7 +91,7 @@ void tls_session_free(struct tls_session **session_r)
 	if (!s)
 		return;
 	OPENSSL_cleanse(s->der, s->len); /* the secret of past and coming connections */
-	mem_free(s);
+	mem_unkeep(s, sizeof(*s) + s->len);
 }
 
 bool tls_session_once(const struct tls_session *s)

@@ -5,7 +5,6 @@
 #include "log.h"
 #include "server_priv.h"
 #include <openssl/err.h>
-#include <openssl/ocsp.h>
 #include <openssl/x509v3.h>
 #include <stdlib.h>
 #include <strings.h>
@@ -258,53 +257,12 @@ static struct site *site_of(struct tls_set *set, char **names, size_t len, int t
 	return s;
 }
 
-/* is_for: the staple is a successful answer about this certificate. */
-static bool is_for(OCSP_RESPONSE *r, X509 *cert, X509 *issuer)
-{
-	OCSP_BASICRESP *basic = OCSP_response_get1_basic(r);
-	OCSP_CERTID *id = NULL;
-	ASN1_INTEGER *serial = NULL;
-	bool found = false;
-
-	for (int i = 0; basic && !found && i < OCSP_resp_count(basic); i++) {
-		const OCSP_CERTID *have = OCSP_SINGLERESP_get0_id(OCSP_resp_get0(basic, i));
-		ASN1_OBJECT *md = NULL;
-
-		/* The getter's own argument is not const although it changes nothing. */
-		if (!OCSP_id_get0_info(NULL, &md, NULL, &serial, (OCSP_CERTID *)(uintptr_t)have))
-			continue;
-		found = ASN1_INTEGER_cmp(serial, X509_get0_serialNumber(cert)) == 0;
-		if (!found || !issuer)
-			continue;
-		id = OCSP_cert_to_id(EVP_get_digestbyobj(md), cert, issuer);
-		found = id && OCSP_id_cmp(id, have) == 0;
-		OCSP_CERTID_free(id);
-	}
-	OCSP_BASICRESP_free(basic);
-	return found;
-}
-
 static int read_staple(struct staple *to, const char *path, const struct tls_chain *chain, const char **error_r)
 {
 	X509 *issuer = sk_X509_num(chain->more) > 0 ? sk_X509_value(chain->more, 0) : NULL;
-	OCSP_RESPONSE *r;
-	const uint8_t *p;
-	int rc = 0;
 
 	to->der = tls_file_read(path, STAPLE_MAX, &to->len, error_r);
-	if (!to->der)
-		return -EINVAL;
-	p = to->der;
-	r = d2i_OCSP_RESPONSE(NULL, &p, (long)to->len);
-	if (!r)
-		rc = error_set(error_r, "%s: not an OCSP response (DER)", path);
-	else if (OCSP_response_status(r) != OCSP_RESPONSE_STATUS_SUCCESSFUL)
-		rc = error_set(error_r, "%s: an OCSP response that tells an error", path);
-	else if (!is_for(r, chain->cert, issuer))
-		rc = error_set(error_r, "%s: not about this certificate", path);
-	OCSP_RESPONSE_free(r);
-	tls_queue_clear();
-	return rc;
+	return to->der ? tls_ocsp_check(to->der, to->len, chain->cert, issuer, path, error_r) : -EINVAL;
 }
 
 static int use_chain(const struct tls_server *s, struct tls_set *set, const struct tls_cert *c,

@@ -68,6 +68,16 @@ void tls_ring_add(struct tls_ring *r, const uint8_t key[TLS_TICKET_KEY])
 	pthread_mutex_unlock(&r->lock);
 }
 
+void tls_ring_copy(struct tls_ring *r, struct tls_ring *old)
+{
+	pthread_mutex_lock(&old->lock);
+	pthread_mutex_lock(&r->lock);
+	r->n = old->n < r->cap ? old->n : r->cap;
+	memcpy(r->key, old->key, (size_t)r->n * TLS_TICKET_KEY);
+	pthread_mutex_unlock(&r->lock);
+	pthread_mutex_unlock(&old->lock);
+}
+
 int tls_ring_rotate(struct tls_ring *r, uint8_t key_r[TLS_TICKET_KEY])
 {
 	uint8_t key[TLS_TICKET_KEY];

@@ -50,14 +50,6 @@ int tls_conn_attach(struct tls *, SSL *, bool ktls) WUNUSED NONNULL;
  * ex_data slot would cost every connection two allocations.) */
 struct tls *tls_now(void);
 
-/* tls_record: the length of the first record at |p|, 0 when it is not whole; |len| when it is none at all: the library is
- * to see it and to say so. */
-size_t tls_record(const uint8_t *p, size_t len) WUNUSED NONNULL;
-/* tls_receive reads the socket once: bytes, 0 at the end, -errno; sets |drained| and |ended|. */
-ssize_t tls_receive(struct tls *, uint8_t *buf, size_t cap) WUNUSED NONNULL;
-int tls_keep_part(struct tls *, const uint8_t *p, size_t len) WUNUSED NONNULL; /* adds to |part|; 0 or -ENOMEM */
-size_t tls_take_part(struct tls *, uint8_t *buf, size_t cap) WUNUSED NONNULL;  /* and takes it out of there */
-
 /* ---- called by conn.c ---- */
 /* tls_client_shaken: the handshake is over as far as the library is concerned: the last checks (ALPN; resumed sessions
  * that no longer please).  0, or -EPROTO after tls_set_fail(). */
@@ -97,6 +89,10 @@ X509 *tls_cert_read(const char *path, const char **error_r) WUNUSED;            
 EVP_PKEY *tls_key_read(const char *path, const char *password, const char **error_r) WUNUSED; /* PEM */
 enum { TLS_FILE_MAX = 1 << 20 };
 
+/* ---- ocsp_with_ocsp.c ---- */
+/* tls_ocsp_check: is the response |der| a good one about |cert|?  |path| is for the sentence.  0 or -EINVAL. */
+int tls_ocsp_check(const uint8_t *der, size_t len, X509 *cert, X509 *issuer, const char *path, const char **error_r) WUNUSED;
+
 /* ---- context.c: what both directions set in an SSL_CTX ---- */
 struct tls_common {
 	const char *ciphers, *ciphers13, *curves, *key_log;
@@ -105,8 +101,14 @@ struct tls_common {
 };
 /* tls_ctx_new: |server|: which method.  NULL with a sentence that names the option. */
 SSL_CTX *tls_ctx_new(bool server, const struct tls_common *, const char **error_r) WUNUSED;
+/* tls_ctx_get: the context of all clients that want the same; |set| fills in a new one.  NULL as above.  Any thread. */
+SSL_CTX *tls_ctx_get(const struct tls_common *, void (*set)(SSL_CTX *), const char **error_r) WUNUSED;
+void tls_ctx_put(SSL_CTX **) NONNULL; /* NULL is fine */
 /* tls_list_copy: a copy of a NULL-terminated list of strings in one allocation, for mem_free(); NULL: memory is out. */
 const char *const *tls_list_copy(const char *const *list) WUNUSED NONNULL;
+/* tls_list_put: the same, at |at|, which is aligned for pointers and has tls_list_size() bytes. */
+const char *const *tls_list_put(void *at, const char *const *list) WUNUSED NONNULL;
+size_t tls_list_size(const char *const *list) NONNULL;
 /* tls_alpn_wire: the list as the protocol has it (RFC 7301 3.1): length, or -EINVAL for a word that is empty or too long
  * or when it does not fit in |cap|. */
 ssize_t tls_alpn_wire(const char *const *list, uint8_t *out, size_t cap) WUNUSED NONNULL;
@@ -119,6 +121,7 @@ struct tls_ring *tls_ring_new(unsigned keys) WUNUSED; /* keeps at most |keys| (a
 void tls_ring_free(struct tls_ring **) NONNULL;
 void tls_ring_add(struct tls_ring *, const uint8_t key[TLS_TICKET_KEY]) NONNULL;
 int tls_ring_rotate(struct tls_ring *, uint8_t key_r[TLS_TICKET_KEY]) WUNUSED; /* |key_r| may be NULL; 0 or -EIO */
+void tls_ring_copy(struct tls_ring *, struct tls_ring *old) NONNULL; /* the keys of |old|, in its order; |old| lives on */
 int tls_ring_load(struct tls_ring *, const char *path, const char **error_r) WUNUSED; /* keys in file order */
 /* tls_ring_ctx makes a context use the ring of tls_server_ring(). */
 void tls_ring_ctx(SSL_CTX *) NONNULL;
@@ -155,8 +158,9 @@ struct tls_verify {
 	const uint8_t (*pins)[32];
 	size_t npins;
 };
-/* tls_verify_ctx makes a context check its peers as |v| (borrowed for the life of the context) says. */
-void tls_verify_ctx(SSL_CTX *, const struct tls_verify *v) NONNULL;
+/* tls_verify_ctx makes a context check peers as tls_client_verify() says of the connection at hand. */
+void tls_verify_ctx(SSL_CTX *) NONNULL;
+const struct tls_verify *tls_client_verify(const struct tls *) NONNULL; /* client.c */
 const char *tls_verify_sentence(long result) WUNUSED; /* of an X509_V_…; static; NULL: not about certificates */
 uint64_t tls_now_s(void);                  /* the wall clock */
 uint64_t tls_built_s(void);                /* the day this program was built */

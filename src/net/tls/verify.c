@@ -1,6 +1,6 @@
 /* verify.c: is the peer who it should be: chain, name, dates, pins.
  *
- * The chain is checked by OpenSSL with the names and the store that client.c put into the context.  Pins (DNS stamps)
+ * The chain is checked by OpenSSL with the names and the store that client.c gave to the connection.  Pins (DNS stamps)
  * are SHA-256 hashes of the signed part of a certificate: one of the chain must have one of them. */
 #include "tls_priv.h"
 #include "log.h"
@@ -144,9 +144,10 @@ static void set_time(const struct tls_verify *v, X509_STORE_CTX *sc)
 
 static int check(X509_STORE_CTX *sc, void *ctx)
 {
-	const struct tls_verify *v = ctx;
+	const struct tls_verify *v = tls_client_verify(tls_now());
 	bool pinned = true;
 
+	(void)ctx;
 	if (v->validate) {
 		set_time(v, sc);
 		if (X509_verify_cert(sc) != 1)
@@ -159,16 +160,11 @@ static int check(X509_STORE_CTX *sc, void *ctx)
 	return pinned;
 }
 
-void tls_verify_ctx(SSL_CTX *ctx, const struct tls_verify *v)
+void tls_verify_ctx(SSL_CTX *ctx)
 {
-	union { /* the library gives it back as it is */
-		const void *read;
-		void *pass;
-	} arg = {.read = v};
-
-	SSL_CTX_set_verify(ctx, v->validate || v->npins > 0 ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
+	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
 	SSL_CTX_set_verify_depth(ctx, CHAIN_MAX);
-	SSL_CTX_set_cert_verify_callback(ctx, check, arg.pass);
+	SSL_CTX_set_cert_verify_callback(ctx, check, NULL);
 }
 
 const char *tls_verify_sentence(long result)

@@ -48,6 +48,31 @@ static void every_way_to_allocate_counts(void **state UNUSED)
 	mem_trim();
 }
 
+/* What is given back to the heap is slack, where the C library tells. */
+static void slack(void **state UNUSED)
+{
+	enum { PIECES = 100, SIZE = 2000 };
+	void *piece[PIECES], *last;
+	size_t free_before, free_after, used_before, used_after;
+	bool told;
+
+	for (unsigned i = 0; i < PIECES; i++)
+		piece[i] = mem_alloc(SIZE);
+	last = mem_alloc(SIZE);
+	told = mem_slack(&free_before, &used_before);
+
+	for (unsigned i = 0; i < PIECES; i++)
+		mem_free(piece[i]);
+	assert_int_equal(mem_slack(&free_after, &used_after), told);
+	mem_free(last);
+	if (!told) {
+		assert_int_equal(free_after + used_after, 0);
+		return;
+	}
+	assert_true(used_after + PIECES * SIZE / 2 < used_before);
+	assert_true(free_after > free_before + PIECES * SIZE / 2);
+}
+
 static void arena_pieces_are_aligned_and_apart(void **state UNUSED)
 {
 	struct arena a;
@@ -140,6 +165,7 @@ int test_mem(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_nth_allocation_fails_once),
 		cmocka_unit_test(every_way_to_allocate_counts),
+		cmocka_unit_test(slack),
 		cmocka_unit_test(arena_pieces_are_aligned_and_apart),
 		cmocka_unit_test(arena_takes_few_blocks),
 		cmocka_unit_test(arena_survives_a_failed_allocation),

@@ -161,6 +161,27 @@ static void ttl_is_unsigned(void **state)
 	assert_true(msg_min_ttl(w.b, w.len) == 0xffffffff);
 }
 
+static void ttl_of_nothing(void **state)
+{
+#define SOA "c00c 0006 0001 00000e10 0016 00 00 00000001 00000002 00000003 00000004 0000003c"
+	static const struct {
+		const char *msg;
+		int64_t ttl;
+	} cases[] = {
+		{"1234 8183 0001 0000 0001 0000" Q SOA, 60},
+		{"1234 8180 0001 0001 0001 0000" Q "c00c 0001 0001 00000e10 0000" SOA, 3600},
+		{"1234 8183 0001 0000 0000 0001" Q SOA, 3600},
+		{"1234 8183 0001 0000 0001 0000" Q "c00c 0006 0001 00000e10 0002 00 00", 3600},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < LEN(cases); i++) {
+		struct wire w = wire(cases[i].msg);
+
+		assert_true(msg_min_ttl(w.b, w.len) == cases[i].ttl);
+	}
+}
+
 /* CNAME at 25 whose target, at 37, owns the rest: the answer of a content network. */
 #define CNAME "c00c 0005 0001 0000003c 0008 05'cloud'c010"
 
@@ -375,6 +396,7 @@ int test_edit(void)
 		cmocka_unit_test(records_added),
 		cmocka_unit_test(ttls),
 		cmocka_unit_test(ttl_is_unsigned),
+		cmocka_unit_test(ttl_of_nothing),
 		cmocka_unit_test(types_removed),
 		cmocka_unit_test(types_removed_far),
 		cmocka_unit_test(types_not_removed),

@@ -218,6 +218,7 @@ static void statuses(void **state)
 		 413},
 	};
 	struct secure *s = start_with(new_conf(), plain_bind(), false);
+	uint64_t counted = 0;
 
 	(void)state;
 	for (size_t i = 0; i < LEN(cases); i++) {
@@ -228,8 +229,11 @@ static void statuses(void **state)
 		if (status == 405)
 			assert_non_null(strstr(answer, "\r\nallow: GET, POST\r\n"));
 	}
+	for (size_t i = 0; i < HTTP_CODES; i++)
+		counted += atomic_load(&s->l->http_status[1][i]);
+	assert_int_equal(counted, LEN(cases)); /* what the codec answers by itself, too */
 	assert_int_equal(atomic_load(&s->l->http_status[1][0]), 2);
-	assert_true(atomic_load(&s->l->http_bad) >= 11);
+	assert_true(atomic_load(&s->l->http_bad) >= 12);
 	assert_true(reasons(&s->t->w, REASON_HTTP_REQUEST) >= 8);
 	UNTIL(&s->t->w, s->t->w.lane.conns == 0);
 	secure_stop(s);
@@ -445,6 +449,28 @@ static void acl(void **state)
 				fail_msg("case %zu: %u", i, status);
 			assert_int_equal(reasons(&s->t->w, REASON_ACL), status == 403);
 		}
+		secure_stop(s);
+	}
+}
+
+/* Pages are not for proxied clients that the ACL shuts out either. */
+static void acl_of_proxied(void **state)
+{
+	static const char request[] = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+
+	(void)state;
+	for (unsigned apply = 0; apply < 2; apply++) {
+		struct conf *c = new_conf();
+		struct secure *s;
+		uint8_t text[256];
+		size_t len = proxy_head(text, "203.0.113.9", 20, true);
+
+		netset_clear(c->acl);
+		assert_int_equal(netset_add_text(c->proxy_acl, "127.0.0.0/8"), 0);
+		c->set.proxy_acl_inner = apply;
+		s = start_with(c, plain_bind(), false);
+		memcpy(text + len, request, sizeof(request) - 1);
+		assert_int_equal(say(s, (const char *)text, len + sizeof(request) - 1), apply ? 403 : 404);
 		secure_stop(s);
 	}
 }
@@ -718,7 +744,7 @@ int test_doh_with_doh(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(answers), cmocka_unit_test(statuses),
 		cmocka_unit_test(largest_message), cmocka_unit_test(dropped), cmocka_unit_test(chosen), cmocka_unit_test(pages),
-		cmocka_unit_test(max_age), cmocka_unit_test(prefixes), cmocka_unit_test(acl), cmocka_unit_test(reset_stream),
+		cmocka_unit_test(max_age), cmocka_unit_test(prefixes), cmocka_unit_test(acl), cmocka_unit_test(acl_of_proxied), cmocka_unit_test(reset_stream),
 		cmocka_unit_test(lane_ends), cmocka_unit_test(most_queries), cmocka_unit_test(idle),
 		cmocka_unit_test(unfinished), cmocka_unit_test(flood), cmocka_unit_test(not_http), cmocka_unit_test(no_window),
 		cmocka_unit_test(old_http), cmocka_unit_test(wrong_alpn), cmocka_unit_test(no_memory)};

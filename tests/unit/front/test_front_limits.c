@@ -231,9 +231,11 @@ static void slow_reader(void **state)
 	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
 	for (unsigned i = 0; i < 200; i++)
 		ask(fd, (uint16_t)i);
-	for (unsigned done = 0, quiet = 0; done < 200 && quiet < 100; quiet++) {
-		for (; done < held.n; done++, quiet = 0)
-			answer_held(done, 60000);
+	for (unsigned done = 0, quiet = 0; done < 200 && quiet < 100 && !t->w.lane.idle_first->blocked; quiet++) {
+		if (done < held.n) {
+			answer_held(done++, 60000);
+			quiet = 0;
+		}
 		world_turn(&t->w);
 		usleep(200);
 	}

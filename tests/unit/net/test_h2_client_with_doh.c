@@ -464,6 +464,90 @@ static void no_memory(void **state)
 	}
 }
 
+/* A loss may open a connection while a frame of another stands where all sessions write theirs. */
+static struct http_client *another;
+
+static void on_lost_again(void *ctx, uint32_t user, enum http_lost how)
+{
+	static const struct http_client_ops none = {0};
+
+	on_lost(ctx, user, how);
+	another = http_client_new(&none, &in, "dns.example", "/");
+	assert_non_null(another);
+	assert_int_equal(http_client_ask(another, 1, body, 30, NULL, 0), 0);
+}
+
+static void opened_within(void **state)
+{
+	static const struct http_client_ops again = {on_reply, on_lost_again};
+	struct bytes other = {0};
+
+	(void)state;
+	start();
+	stop();
+	losses = 0;
+	client = http_client_new(&again, &in, "dns.example", "/dns-query");
+	assert_non_null(client);
+	assert_int_equal(ask(7), 0);
+	drain();
+	put_frame(&in, SETTINGS, 0, 0, NULL, 0);
+	put_headers(&in, 1, 0, (const char *const[]){":status", "200", "BAD", "x", NULL});
+	assert_true(feed() > 0);
+	drain(); /* our reset ends the stream */
+	assert_int_equal(losses, 1);
+	assert_int_equal(last_lost, HTTP_LOST_RESET);
+	assert_non_null(frame_of(&out, SETTINGS, 0, 0));
+	assert_int_equal(reset_code(&out, 1), PROTOCOL_ERROR);
+	assert_int_equal(http_client_drain(another, &other, SIZE_MAX), 0);
+	assert_memory_equal(other.p, PREFACE, 24);
+	assert_non_null(frame_of(&other, DATA, 1, 0));
+	bytes_free(&other);
+	http_client_free(&another);
+	stop();
+}
+
+/* Each request leaves whole before the next begins, and one that nobody waits for any more does not leave at all. */
+static void one_after_the_other(void **state)
+{
+	char value[400];
+	const struct http_field fields[] = {{"x-forwarded-for", "192.0.2.1"}, {"x-long", value}};
+	uint32_t half = 0, whole = 0;
+
+	(void)state;
+	memset(value, 'v', sizeof(value) - 1);
+	value[sizeof(value) - 1] = 0;
+	start();
+	for (uint32_t user = 1; user <= 5; user++)
+		assert_int_equal(http_client_ask(client, user, body, 30, fields, user == 2 ? 2 : 0), 0);
+	http_client_forget(client, 1);
+	http_client_forget(client, 5);
+	http_client_forget(client, 4);
+	assert_int_equal(ask(6), 0);
+	drain();
+	for (size_t at = 0; at < out.len; at += 9 + (get32(out.p + at) >> 8)) {
+		uint32_t stream = get32(out.p + at + 5);
+
+		if (out.p[at + 3] == HEADERS) {
+			assert_int_equal(half, 0);
+			half = stream;
+		} else if (out.p[at + 3] == DATA) {
+			assert_int_equal(half, stream);
+			half = 0;
+			whole++;
+		}
+		assert_int_not_equal(out.p[at + 3], RST_STREAM);
+	}
+	assert_int_equal(half, 0);
+	assert_int_equal(whole, 3);
+	for (uint32_t stream = 1; stream <= 5; stream += 2)
+		put_headers(&in, stream, END_STREAM, (const char *const[]){":status", "404", NULL});
+	assert_true(feed() > 0);
+	assert_int_equal(replies, 3);
+	assert_int_equal(last_user, 6);
+	assert_int_equal(losses, 0);
+	stop();
+}
+
 int test_h2_client_with_doh(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -475,6 +559,8 @@ int test_h2_client_with_doh(void)
 		cmocka_unit_test(room),
 		cmocka_unit_test(floods),
 		cmocka_unit_test(no_memory),
+		cmocka_unit_test(one_after_the_other),
+		cmocka_unit_test(opened_within),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -126,6 +126,8 @@ static void heads(void **state)
 		{"GET / HTTP/1.11\r\n", "", "HTTP/1.1 400 ", true},
 		{"GET / HTTP/2.0\r\n", "", "HTTP/1.1 505 ", true},
 		{"GET / HTTP/1.1\r\nHost : h\r\n", "", "HTTP/1.1 400 ", true},
+		{"GET / HTTP/1.1\r\nHost: h\r\nHost: h\r\n", "", "HTTP/1.1 400 ", true},
+		{"GET https://x/ HTTP/1.1\r\nHost: h\r\nHost: h\r\n", "", "HTTP/1.1 400 ", true},
 		{"GET / HTTP/1.1\r\nHost\r\n", "", "HTTP/1.1 400 ", true},
 		{"GET / HTTP/1.1\r\nHost: h\r\n folded\r\n", "", "HTTP/1.1 400 ", true},
 		{"GET / HTTP/1.1\r\nHost: h\x01\r\n", "", "HTTP/1.1 400 ", true},
@@ -182,6 +184,37 @@ static void an_answer(void **state)
 	assert_true(feed(head, sizeof(head) - 1, 1000) > 0);
 	assert_string_equal(sent() + sizeof(OK) - 1, want);
 	stop();
+}
+
+/* What is in a value stays in it; what has no body has no length. */
+static void odd_answers(void **state)
+{
+	static const struct http_field split = {"x-a", "1\r\nx-b: 2"};
+	static const struct {
+		struct http_reply reply;
+		const char *want;
+	} cases[] = {
+		{{.status = 302, .location = "https://x/\r\nset-cookie: a"},
+			"HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\n\r\n"},
+		{{.status = 302, .location = "https://x/\ty"},
+			"HTTP/1.1 302 Found\r\ncontent-length: 0\r\nlocation: https://x/\ty\r\n\r\n"},
+		{{.status = 200, .content_type = "a\x7f"}, "HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\n\r\n"},
+		{{.status = 200, .fields = &split, .nfields = 1}, "HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\n\r\n"},
+		{{.status = 204, .body = (const uint8_t *)"x", .body_len = 1}, "HTTP/1.1 204 No Content\r\n\r\n"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < LEN(cases); i++) {
+		struct http_reply reply = cases[i].reply;
+
+		reply.max_age_s = -1;
+		start(true, false);
+		later = true;
+		assert_true(feed("GET / HTTP/1.1\r\n" HOST "\r\n", 27, 100) > 0);
+		assert_int_equal(http_answer(server, waiting, &reply), 0);
+		assert_string_equal(sent(), cases[i].want);
+		stop();
+	}
 }
 
 /* Requests sent without waiting are answered one after the other. */
@@ -351,6 +384,7 @@ int test_http1_with_doh(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(heads),
 		cmocka_unit_test(an_answer),
+		cmocka_unit_test(odd_answers),
 		cmocka_unit_test(pipelined),
 		cmocka_unit_test(limits),
 		cmocka_unit_test(bounded_work),

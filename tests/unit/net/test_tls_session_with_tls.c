@@ -139,7 +139,7 @@ static bool worker_connect(struct worker *w)
 			(void)!SSL_do_handshake(peer);
 		}
 	if (t)
-		tls_free(&t, true);
+		tls_end(&t, true);
 	SSL_free(peer);
 	close(fd[0]);
 	close(fd[1]);
@@ -206,7 +206,7 @@ static void no_memory(void **state)
 		mem_fail_at(0);
 	}
 	assert_in_range(n, 2, 99);
-	tls_free(&t, false);
+	tls_end(&t, false);
 	close(fd[0]);
 	close(fd[1]);
 	/* a handshake in which the nth allocation fails ends, well or not */

@@ -86,6 +86,31 @@ static void write_keys(const char *file, unsigned from, unsigned n, size_t cut)
 }
 
 /* Two servers with the same keys take each other's tickets. */
+/* A server that takes the place of another opens its tickets, if both have some; its own age goes on. */
+static void inherited(void **state)
+{
+	struct tls_server *a = serve(serving()), *b = serve(serving()), *c;
+	struct tls_server_conf without = serving();
+
+	(void)state;
+	without.tickets = false;
+	c = serve(without);
+	caller_forget();
+	assert_false(comes(a, TLS1_3_VERSION));
+	assert_int_equal(tls_server_rotate(a), 0);
+	tls_server_inherit(c, a);
+	tls_server_inherit(b, c);
+	tls_server_inherit(b, a);
+	tls_server_free(&a);
+	assert_true(comes(b, TLS1_3_VERSION));
+	assert_int_equal(tls_server_stats(b)->inactive_ticket_key, 1);
+	assert_true(comes(b, TLS1_3_VERSION));
+	assert_int_equal(tls_server_stats(b)->inactive_ticket_key, 1);
+	assert_false(comes(c, TLS1_3_VERSION));
+	tls_server_free(&b);
+	tls_server_free(&c);
+}
+
 static void files(void **state)
 {
 	struct tls_server_conf conf = serving();
@@ -201,6 +226,7 @@ int test_tls_ticket_with_tls(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(rotation),
 		cmocka_unit_test(certificates_change),
+		cmocka_unit_test(inherited),
 		cmocka_unit_test(files),
 		cmocka_unit_test(by_age),
 		cmocka_unit_test(no_tickets),

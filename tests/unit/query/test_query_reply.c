@@ -94,6 +94,80 @@ static void no_way_out(void **state)
 	fix_done(&f);
 }
 
+static unsigned relay_drops, relay_parts;
+static enum reason relay_why;
+
+static void relay_answer(struct client *c, const uint8_t *msg, size_t len)
+{
+	(void)c;
+	(void)msg;
+	(void)len;
+}
+
+static void relay_drop(struct client *c, enum reason why)
+{
+	(void)c;
+	relay_drops++;
+	relay_why = why;
+}
+
+static void relay_part(struct client *c, const uint8_t *msg, size_t len)
+{
+	(void)c;
+	(void)msg;
+	(void)len;
+	relay_parts++;
+}
+
+/* What is carried for another worker: lives no longer than a datagram's client waits, as long as parts of a transfer
+ * come, and is counted by that worker. */
+static void relays(void **state)
+{
+	static const struct client_ops ops = {relay_answer, relay_drop, relay_part, NULL};
+	struct client c = {.ops = &ops, .proto = PROTO_UDP};
+	uint8_t m[64];
+	struct query *q;
+	struct fix f;
+	size_t len;
+
+	(void)state;
+	fix_start(&f, false, NULL);
+	fix_ask(&f, "www.example", false);
+	len = f.sent[0]->ask_len;
+	memcpy(m, f.sent[0]->ask, len);
+	fix_reply(&f, 0, 60);
+	relay_drops = relay_parts = 0;
+	assert_non_null(query_relay(&f.core, &c, f.server, true, m, len));
+	fix_pass(&f, 4900);
+	assert_int_equal(relay_drops, 0);
+	fix_pass(&f, 100);
+	assert_int_equal(relay_drops, 1);
+	assert_int_equal(relay_why, REASON_TIMEOUT);
+
+	c.stream = true;
+	c.proto = PROTO_TCP;
+	put16(m + len - 4, QTYPE_AXFR);
+	q = query_relay(&f.core, &c, f.server, true, m, len);
+	assert_non_null(q);
+	for (unsigned i = 0; i < 5; i++) {
+		fix_pass(&f, 20000);
+		assert_int_equal(relay_drops, 1);
+		query_part(q, m, len);
+	}
+	assert_int_equal(relay_parts, 5);
+	fix_pass(&f, 31000);
+	assert_int_equal(relay_drops, 2);
+
+	f.send_error = -ENETUNREACH;
+	assert_null(query_relay(&f.core, &c, f.server, false, m, len));
+	assert_int_equal(relay_drops, 3);
+	assert_int_equal(relay_why, REASON_NO_ROUTE);
+	assert_int_equal(f.counters.reason[REASON_NO_ROUTE], 0);
+	assert_int_equal(f.counters.reason[REASON_TIMEOUT], 0);
+	assert_int_equal(f.core.parked, 0);
+	fix_done(&f);
+}
+
 static void a_deadline_passes(void **state)
 {
 	struct fix f;
@@ -192,6 +266,7 @@ int test_query_reply(void)
 		cmocka_unit_test(replies_must_fit),
 		cmocka_unit_test(a_lost_query_is_asked_again),
 		cmocka_unit_test(no_way_out),
+		cmocka_unit_test(relays),
 		cmocka_unit_test(a_deadline_passes),
 		cmocka_unit_test(transfers_end),
 	};

@@ -65,6 +65,9 @@ static void ports_and_protocols(void **state)
 		{"TCPRule", {BOOL(false)}, PROTO_DNSCRYPT_UDP, true, NULL},
 		{"IncomingProtocolRule", {STR("do53-udp")}, PROTO_UDP, true, "incoming protocol==do53-udp"},
 		{"IncomingProtocolRule", {STR("do53-udp")}, PROTO_TCP, false, NULL},
+		{"IncomingProtocolRule", {STR("DoUDP")}, PROTO_UDP, true, "incoming protocol==DoUDP"},
+		{"IncomingProtocolRule", {STR("DNSCryptTCP")}, PROTO_DNSCRYPT_UDP, false, NULL},
+		{"IncomingProtocolRule", {STR("DoH3")}, PROTO_DOH3, true, NULL},
 		{"IncomingProtocolRule", {STR("dnscrypt")}, PROTO_DNSCRYPT_UDP, true, NULL},
 		{"IncomingProtocolRule", {STR("dnscrypt")}, PROTO_DNSCRYPT_TCP, true, NULL},
 		{"IncomingProtocolRule", {STR("doh3")}, PROTO_DOH3, true, NULL},
@@ -83,7 +86,7 @@ static void ports_and_protocols(void **state)
 		assert_selector_bears_no_memory(cases[i].word, cases[i].argv);
 	}
 	assert_null(try_selector("IncomingProtocolRule", (const struct arg[ARGS]){STR("udp")}, &error));
-	assert_non_null(strstr(error, "expected one of \"do53-udp\", \"do53-tcp\""));
+	assert_non_null(strstr(error, "expected one of \"DoUDP\", \"DoTCP\""));
 	assert_non_null(strstr(error, "got 'udp'"));
 }
 
