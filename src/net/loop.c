@@ -60,7 +60,7 @@ enum { SMALL = 64 };
 static void *lib_alloc(size_t size)
 {
 	size_t whole = sizeof(union piece) + size;
-	union piece *p = size > SIZE_MAX - sizeof(*p) ? NULL : whole <= SMALL ? mem_keep(whole) : malloc(whole);
+	union piece *p = size > SIZE_MAX - sizeof(*p) ? NULL : whole <= SMALL ? mem_keep(whole) : mem_alloc(whole);
 
 	if (!p)
 		return NULL;
@@ -75,7 +75,7 @@ static void lib_free(void *payload)
 	if (p && p->size <= SMALL)
 		mem_unkeep(p, p->size);
 	else
-		free(p);
+		mem_free(p);
 }
 
 static void *lib_resize(void *payload, size_t size)
