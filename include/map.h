@@ -23,13 +23,16 @@ bool map_next(const struct map *, size_t *pos, const void **key_r, size_t *len_r
  * One node per thing that has a deadline; insertion and removal O(1).  A node fires in the first
  * wheel_run() whose |now_ms| is at or past its deadline (rounded up to WHEEL_TICK_MS). */
 enum { WHEEL_TICK_MS = 8, WHEEL_SLOTS = 1024 };
+struct wheel_link {
+	struct wheel_link *next, *prev;
+};
 struct wheel_node {
-	struct wheel_node *next, *prev; /* NULL when not armed */
+	struct wheel_link link; /* NULL when not armed */
 	uint64_t at_ms;
 	void (*fire)(struct wheel_node *, uint64_t now_ms); /* the node is disarmed when it is called */
 };
 struct wheel {
-	struct wheel_node slot[WHEEL_SLOTS];
+	struct wheel_link slot[WHEEL_SLOTS];
 	uint64_t bits[WHEEL_SLOTS / 64]; /* slots that are not empty */
 	uint64_t done_tick;              /* ticks up to this one have been run */
 	size_t count;
@@ -40,7 +43,7 @@ void wheel_arm(struct wheel *, struct wheel_node *node, uint64_t at_ms) NONNULL;
 void wheel_disarm(struct wheel *, struct wheel_node *node) NONNULL; /* harmless when not armed */
 static inline bool wheel_armed(const struct wheel_node *node)
 {
-	return node->next != NULL;
+	return node->link.next != NULL;
 }
 /* wheel_run fires what is due; returns how many fired.  A fire() may arm and disarm any node. */
 size_t wheel_run(struct wheel *, uint64_t now_ms) NONNULL;

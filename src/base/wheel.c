@@ -2,33 +2,33 @@
  * tick is a later turn stays when its slot comes by. */
 #include "map.h"
 
-static void list_init(struct wheel_node *head)
+static void list_init(struct wheel_link *head)
 {
 	head->next = head->prev = head;
 }
 
-static bool list_empty(const struct wheel_node *head)
+static bool list_empty(const struct wheel_link *head)
 {
 	return head->next == head;
 }
 
-static void list_unlink(struct wheel_node *node)
+static void list_unlink(struct wheel_link *link)
 {
-	node->prev->next = node->next;
-	node->next->prev = node->prev;
-	node->next = node->prev = NULL;
+	link->prev->next = link->next;
+	link->next->prev = link->prev;
+	link->next = link->prev = NULL;
 }
 
-static void list_append(struct wheel_node *head, struct wheel_node *node)
+static void list_append(struct wheel_link *head, struct wheel_link *link)
 {
-	node->next = head;
-	node->prev = head->prev;
-	head->prev->next = node;
-	head->prev = node;
+	link->next = head;
+	link->prev = head->prev;
+	head->prev->next = link;
+	head->prev = link;
 }
 
 /* Moves all of |from| to the empty |to|. */
-static void list_take(struct wheel_node *to, struct wheel_node *from)
+static void list_take(struct wheel_link *to, struct wheel_link *from)
 {
 	list_init(to);
 	if (list_empty(from))
@@ -63,7 +63,7 @@ static void bit_clear(struct wheel *w, unsigned slot)
 static void slot_add(struct wheel *w, struct wheel_node *node)
 {
 	unsigned slot = slot_of(tick_of(node->at_ms));
-	list_append(&w->slot[slot], node);
+	list_append(&w->slot[slot], &node->link);
 	w->bits[slot / 64] |= UINT64_C(1) << (slot % 64);
 }
 
@@ -71,13 +71,13 @@ static void slot_add(struct wheel *w, struct wheel_node *node)
  * the slots and is not seen by this run, and whatever it disarms unlinks itself from |due|. */
 static size_t slot_run(struct wheel *w, unsigned slot, uint64_t now_tick, uint64_t now_ms)
 {
-	struct wheel_node due;
+	struct wheel_link due;
 	size_t fired = 0;
 	list_take(&due, &w->slot[slot]);
 	bit_clear(w, slot);
 	while (!list_empty(&due)) {
-		struct wheel_node *node = due.next;
-		list_unlink(node);
+		struct wheel_node *node = container_of(due.next, struct wheel_node, link);
+		list_unlink(&node->link);
 		if (tick_of(node->at_ms) > now_tick) {
 			slot_add(w, node);
 			continue;
@@ -112,7 +112,7 @@ void wheel_disarm(struct wheel *w, struct wheel_node *node)
 {
 	if (!wheel_armed(node))
 		return;
-	list_unlink(node);
+	list_unlink(&node->link);
 	w->count--;
 	unsigned slot = slot_of(tick_of(node->at_ms));
 	if (list_empty(&w->slot[slot]))

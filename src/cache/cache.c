@@ -8,6 +8,8 @@
 #include <sched.h>
 
 enum {
+	SHARDS = 20, /* unless told, and one for each SHARD_ENTRIES */
+	SHARD_ENTRIES = 500,
 	SLICE_BYTES_MIN = 16384, /* a byte budget smaller than this per slice means fewer slices */
 	REFRESH_WAIT_S = 5, /* a refresh that brought nothing is asked for again after this */
 	LOCK_SPINS = 64,
@@ -218,9 +220,10 @@ bool cache_lock_soon_slow(struct slice *s)
 	return false;
 }
 
+/* A shard is a lock and 2 kB: unless told, a small cache has few. */
 static uint32_t shards_settle(const struct cache_options *o)
 {
-	uint32_t n = o->shards == 0 ? 1 : o->shards;
+	uint32_t fit = o->max_entries / SHARD_ENTRIES, n = o->shards ? o->shards : fit < SHARDS ? fit + (fit == 0) : SHARDS;
 
 	if (n > o->max_entries) {
 		n = o->max_entries;
@@ -230,8 +233,9 @@ static uint32_t shards_settle(const struct cache_options *o)
 	}
 	if (o->max_bytes != 0 && n > o->max_bytes / SLICE_BYTES_MIN) {
 		n = o->max_bytes / SLICE_BYTES_MIN;
-		log_warn(CACHE, "maxBytes is too small for %u shards of a packet cache: using %u",
-			(unsigned)o->shards, (unsigned)n);
+		if (o->shards)
+			log_warn(CACHE, "maxBytes is too small for %u shards of a packet cache: using %u",
+				(unsigned)o->shards, (unsigned)n);
 	}
 	return n;
 }

@@ -50,44 +50,52 @@ static void timer_off(evutil_socket_t fd, short what, void *ctx)
 }
 
 /* ---- libevent's memory: what it remembers of a descriptor, for good, is small and made in the middle of a connection's
- * pieces: see mem_keep() ---- */
-union piece {
-	size_t size;
-	max_align_t align;
-};
+ * pieces: see mem_keep().  Its length stands before each piece; small ones have nothing that needs more alignment. ---- */
 enum { SMALL = 64 };
+
+static size_t head_of(size_t size)
+{
+	return size <= SMALL ? sizeof(uint64_t) : sizeof(max_align_t);
+}
 
 static void *lib_alloc(size_t size)
 {
-	size_t whole = sizeof(union piece) + size;
-	union piece *p = size > SIZE_MAX - sizeof(*p) ? NULL : whole <= SMALL ? mem_keep(whole) : mem_alloc(whole);
+	size_t head = head_of(size);
+	uint8_t *p = size > SIZE_MAX - head ? NULL : size <= SMALL ? mem_keep(head + size) : mem_alloc(head + size);
 
 	if (!p)
 		return NULL;
-	p->size = whole;
-	return p + 1;
+	memcpy(p + head - sizeof(size), &size, sizeof(size));
+	return p + head;
 }
 
-static void lib_free(void *payload)
+static size_t size_of(const void *piece)
 {
-	union piece *p = payload ? (union piece *)payload - 1 : NULL;
+	size_t size;
 
-	if (p && p->size <= SMALL)
-		mem_unkeep(p, p->size);
-	else
-		mem_free(p);
+	memcpy(&size, (const uint8_t *)piece - sizeof(size), sizeof(size));
+	return size;
 }
 
-static void *lib_resize(void *payload, size_t size)
+static void lib_free(void *piece)
 {
-	size_t had = payload ? ((union piece *)payload - 1)->size - sizeof(union piece) : 0;
+	size_t size = piece ? size_of(piece) : 0, head = head_of(size);
+
+	if (piece && size <= SMALL)
+		mem_unkeep((uint8_t *)piece - head, head + size);
+	else if (piece)
+		mem_free((uint8_t *)piece - head);
+}
+
+static void *lib_resize(void *piece, size_t size)
+{
+	size_t had = piece ? size_of(piece) : 0;
 	void *fresh = lib_alloc(size);
 
-	if (!fresh)
-		return NULL;
-	if (payload)
-		memcpy(fresh, payload, had < size ? had : size);
-	lib_free(payload);
+	if (fresh && piece) {
+		memcpy(fresh, piece, had < size ? had : size);
+		lib_free(piece);
+	}
 	return fresh;
 }
 

@@ -336,9 +336,28 @@ static void refused_options(void **state UNUSED)
 	assert_non_null(error);
 	o = options_default(100);
 	o.max_entries = 5;
+	o.shards = 20;
 	cache = cache_with(&o);
 	assert_int_equal(cache_options(cache)->shards, 5);
 	cache_free(&cache);
+}
+
+static void shards_unless_told(void **state UNUSED)
+{
+	static const struct {
+		uint32_t entries, bytes, shards;
+	} cases[] = {{1, 0, 1}, {499, 0, 1}, {500, 0, 1}, {1000, 0, 2}, {9999, 0, 19}, {10000, 0, 20}, {1000000, 0, 20},
+		{10000, 65536, 4}};
+
+	for (size_t i = 0; i < LEN(cases); i++) {
+		struct cache_options o = options_default(cases[i].entries);
+		struct cache *cache;
+
+		o.max_bytes = cases[i].bytes;
+		cache = cache_with(&o);
+		assert_int_equal(cache_options(cache)->shards, cases[i].shards);
+		cache_free(&cache);
+	}
 }
 
 static void references(void **state UNUSED)
@@ -373,6 +392,7 @@ int test_cache(void)
 		cmocka_unit_test(busy_slice),
 		cmocka_unit_test(too_short_is_counted),
 		cmocka_unit_test(refused_options),
+		cmocka_unit_test(shards_unless_told),
 		cmocka_unit_test(references),
 	};
 
