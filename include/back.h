@@ -16,6 +16,8 @@ struct up_ops;
 struct back *back_stream_new(struct lane *, struct server *, const struct up_ops *ops) WUNUSED;
 /* back_close: on its worker: queries in flight are lost, sockets closed, the reference to the server dropped. */
 void back_close(struct lane *, struct back **) NONNULL;
+/* back_check: can its TLS side be made (CA store, ciphers)?  0, or -EINVAL with a sentence.  Any thread. */
+int back_check(const struct server *, const char **error_r) WUNUSED;
 void back_close_server(struct lane *, struct server *) NONNULL; /* both ways of it */
 void back_reconnect(struct lane *, struct server *) NONNULL; /* new sockets at the next query (reconnectOnUp, new address) */
 /* back_sweep closes the ways to servers that |conf| no longer has and that nobody waits for. */

@@ -111,6 +111,20 @@ void back_close_server(struct lane *lane, struct server *s)
 	server_free(&held);
 }
 
+int back_check(const struct server *s, const char **error_r)
+{
+	const char *why = "out of memory";
+	struct tls_client *c;
+
+	if (!s->conf.tls || !s->conf.tls[0])
+		return 0;
+	c = up_tls(s, NULL, &why);
+	if (!c)
+		return error_set(error_r, "backend %s: %s", server_name(s), why);
+	tls_client_free(&c);
+	return 0;
+}
+
 void back_reconnect(struct lane *lane, struct server *s)
 {
 	struct back_slot *slot = slot_of(lane, s);

@@ -63,22 +63,23 @@ static void sleep_on(struct probe *p)
 static void finish(struct probe *p, bool ok, const char *why)
 {
 	struct server *s = p->server;
-	bool changed;
+	bool first = !p->known, changed, up;
 
-	stop(p);
 	p->known = true;
 	if (!ok && p->all->verbose)
 		log_info(HEALTH, "health check of %s failed: %s", server_name(s), why);
 	changed = health_result(s, ok, now_of(p));
-	if (changed) {
+	up = server_up(s);
+	if (changed || (first && !up)) {
 		char text[ADDR_TEXT];
 		struct addr buf;
-		bool up = server_up(s);
 
-		log_warn(HEALTH, "backend %s (%s) is %s", server_name(s), addr_print(server_addr(s, &buf), true, text),
-			up ? "up" : "down");
-		p->all->hooks.changed(p->all->hooks.ctx, s, up);
+		log_warn(HEALTH, "backend %s (%s) is %s%s%s", server_name(s), addr_print(server_addr(s, &buf), true, text),
+			up ? "up" : "down", up ? "" : ": ", up ? "" : why);
 	}
+	stop(p); /* |why| may be its connection's */
+	if (changed)
+		p->all->hooks.changed(p->all->hooks.ctx, s, up);
 	sleep_on(p);
 }
 

@@ -25,6 +25,11 @@ static int bad_option(lua_State *L, const char *word, struct server_conf *sc, co
 }
 
 /* A wrong address does not stop the file: it is logged, and newServer() returns nil. */
+static bool has(const char *text)
+{
+	return text && text[0];
+}
+
 static int no_server(lua_State *L, const char *word, const char *error)
 {
 	struct text where = {NULL, 0, 0, false};
@@ -84,6 +89,9 @@ WORD(new_server)
 		server_free(&s);
 	if (!s)
 		return lua_fail(L, w->name, "%s", error);
+	if (!server_streams(s) && (has(s->conf.subject_name) || has(s->conf.subject_addr) || has(s->conf.ca_store)))
+		lua_warn_at(L, w->name, "subjectName, subjectAddr and caStore mean nothing without tls='openssl': %s is asked in clear",
+			server_name(s));
 	push_server(L, s);
 	if (conf_add_server(draft, s) < 0) {
 		server_free(&s);

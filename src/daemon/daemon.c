@@ -203,6 +203,16 @@ static int start_control(struct daemon *d, const char **error_r)
 	return 0;
 }
 
+/* say_backends tells now what would be said at the first query; the others work all the same. */
+static void say_backends(const struct conf *c)
+{
+	const char *error = "";
+
+	for (size_t i = 0; i < c->nservers; i++)
+		if (back_check(c->servers[i], &error) < 0)
+			log_error(BACK, "%s", error);
+}
+
 struct daemon *daemon_new(const struct options *o, const char *config, const struct language *language,
 	const char **error_r)
 {
@@ -222,6 +232,7 @@ struct daemon *daemon_new(const struct options *o, const char *config, const str
 		daemon_free(&d);
 		return NULL;
 	}
+	say_backends(c);
 	if (daemon_install(d, c, error_r) < 0 || process_drop(o, d->conf, error_r) < 0)
 		daemon_free(&d);
 	return d;

@@ -86,6 +86,18 @@ static bool fast_open_key(const char *text, uint8_t key[16])
 	return true;
 }
 
+/* listener_make names the listener where its certificates cannot be had. */
+static struct listener *listener_make(const struct front_ops *ops, const struct bind_conf *b, const char **error_r)
+{
+	const char *why = "out of memory";
+	char text[ADDR_TEXT];
+	struct listener *l = listener_new(ops, b, &why);
+
+	if (!l)
+		error_set(error_r, "%s %s: %s", ops->name, addr_print(&b->addr, true, text), why);
+	return l;
+}
+
 static int plan_one(struct daemon *d, const struct conf *c, const struct front_ops *ops, const struct bind_conf *b,
 	unsigned number, struct listen_plan *plan, const char **error_r)
 {
@@ -102,7 +114,7 @@ static int plan_one(struct daemon *d, const struct conf *c, const struct front_o
 		plan->listeners[plan->n++] = listener_ref(l);
 		return 0;
 	}
-	l = listener_new(ops, b, error_r);
+	l = listener_make(ops, b, error_r);
 	if (!l)
 		return -EINVAL;
 	l->recv_buffer = c->set.udp_recv_buffer;
@@ -191,10 +203,19 @@ static void renew(struct listener *l, const struct bind_conf *b)
 		log_error(FRONT, "%s; the old certificates stay", error);
 }
 
+static void say(const struct listener *l)
+{
+	char text[ADDR_TEXT];
+
+	log_info(FRONT, "listening on %s (%s)", addr_print(&l->conf.addr, true, text), l->ops->name);
+}
+
 void listen_apply(struct daemon *d, struct listen_plan *plan)
 {
 	for (unsigned i = 0; i < plan->n; i++) {
-		if (!plan->fresh[i])
+		if (plan->fresh[i])
+			say(plan->listeners[i]);
+		else
 			renew(plan->listeners[i], &plan->conf[i]);
 		for (unsigned w = 0; plan->fresh[i] && w < d->nworkers; w++)
 			if (plan->fds[i][w] >= 0 &&
@@ -245,11 +266,14 @@ int listen_check(const struct conf *c, const char **error_r)
 {
 	for (size_t i = 0; i < c->nbinds; i++)
 		for (const struct front_ops *const *ops = registry_fronts; *ops; ops++) {
-			struct listener *l = serves(*ops, &c->binds[i]) ? listener_new(*ops, &c->binds[i], error_r) : NULL;
+			struct listener *l = serves(*ops, &c->binds[i]) ? listener_make(*ops, &c->binds[i], error_r) : NULL;
 
 			if (!l && serves(*ops, &c->binds[i]))
 				return -EINVAL;
 			listener_free(&l);
 		}
+	for (size_t i = 0; i < c->nservers; i++)
+		if (back_check(c->servers[i], error_r) < 0)
+			return -EINVAL;
 	return 0;
 }

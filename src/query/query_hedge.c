@@ -3,7 +3,7 @@
  * as busy. */
 #include "query_priv.h"
 
-enum { COST = 100, CREDIT_MAX = 1000 };
+enum { COST = 100 };
 
 static const struct settings *settings(const struct query *q)
 {
@@ -17,7 +17,7 @@ uint64_t query_hedge_at(const struct query *q)
 
 	if (set->hedge_delay_ms == 0 || q->relay || q->hedged || q->xfr || !q->pool || q->pool->n < 2)
 		return UINT64_MAX;
-	core->hedge_credit += core->hedge_credit < CREDIT_MAX ? set->hedge_percent : 0;
+	core->hedge_credit += core->hedge_credit < HEDGE_CREDIT ? set->hedge_percent : 0;
 	return core->now_ms + set->hedge_delay_ms;
 }
 

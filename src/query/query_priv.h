@@ -47,6 +47,7 @@ enum step query_give_up(struct query *, bool tell);
 void query_timeout(struct wheel_node *, uint64_t now_ms); /* the deadline of a query that waits */
 void query_stop_waiting(struct query *); /* the backend is done with it; a hedge ends */
 
+enum { HEDGE_CREDIT = 1000 }; /* most that is saved up: ten hedges */
 /* query_hedge.c: a second backend is asked when the first is slow (setHedging) */
 /* query_hedge_at: when to do so, ms; UINT64_MAX never.  query_hedge does it. */
 uint64_t query_hedge_at(const struct query *);

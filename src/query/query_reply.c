@@ -8,8 +8,9 @@ static const struct settings *settings(const struct query *q)
 	return &q->hold->conf->set;
 }
 
-/* Resolvers ask again after 5 s: an answer after that, over a datagram, has nobody who waits for it. */
-enum { DATAGRAM_MS = 4950 };
+/* Resolvers ask again after 5 s: an answer after that, over a datagram, has nobody who waits for it; those who ask over a
+ * connection are a little more patient. */
+enum { DATAGRAM_MS = 4950, STREAM_MS = 10000, USUAL_S = 30 };
 
 /* deadline of an attempt: over a stream one for the whole query, whatever becomes of its connections. */
 static uint64_t deadline(struct query *p, const struct server *server)
@@ -22,6 +23,8 @@ static uint64_t deadline(struct query *p, const struct server *server)
 		wait_ms = 1000ull * server->conf.recv_timeout_s;
 		if (!p->client.stream && wait_ms > DATAGRAM_MS)
 			wait_ms = DATAGRAM_MS;
+		else if (!p->xfr && server->conf.recv_timeout_s == USUAL_S)
+			wait_ms = STREAM_MS; /* nobody has said how long */
 		if (p->deadline_ms == 0)
 			p->deadline_ms = now_ms + wait_ms;
 		return p->deadline_ms;

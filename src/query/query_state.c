@@ -283,6 +283,7 @@ int core_init(struct core *core, struct wheel *wheel, struct counters *counters,
 	core->parked_max = parked_max;
 	rng_init(&core->rng);
 	core->perturbation = rng_u32(&core->rng);
+	core->hedge_credit = HEDGE_CREDIT; /* a few queries need not wait for their share */
 	freelist_init(&core->blocks, QUERY_BLOCK, 1024);
 	core->work = mem_alloc(QUERY_BUF);
 	core->reply = mem_alloc(QUERY_BUF);

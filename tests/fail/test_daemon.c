@@ -190,12 +190,18 @@ static int setup(void **state)
 	struct sockaddr_in a;
 	int fd;
 
-	back_udp = other_udp();
-	back_port = port_of(back_udp);
-	back_tcp = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	a = loopback(back_port);
-	if (bind(back_tcp, (struct sockaddr *)&a, sizeof(a)) < 0 || listen(back_tcp, 64) < 0)
-		return -1;
+	for (unsigned tries = 0;; tries++) { /* a port that is free for UDP may be somebody's for TCP */
+		back_udp = other_udp();
+		back_port = port_of(back_udp);
+		back_tcp = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+		a = loopback(back_port);
+		if (bind(back_tcp, (struct sockaddr *)&a, sizeof(a)) == 0 && listen(back_tcp, 64) == 0)
+			break;
+		close(back_udp);
+		close(back_tcp);
+		if (tries == 20)
+			return -1;
+	}
 	fd = other_udp(); /* a port that is free now */
 	front_port = port_of(fd);
 	close(fd);
