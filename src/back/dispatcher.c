@@ -113,14 +113,13 @@ void back_close_server(struct lane *lane, struct server *s)
 
 int back_check(const struct server *s, const char **error_r)
 {
-	const char *why = "out of memory";
 	struct tls_client *c;
 
 	if (!s->conf.tls || !s->conf.tls[0])
 		return 0;
-	c = up_tls(s, NULL, &why);
+	c = up_tls(s, NULL, error_r);
 	if (!c)
-		return error_set(error_r, "backend %s: %s", server_name(s), why);
+		return -EINVAL;
 	tls_client_free(&c);
 	return 0;
 }

@@ -28,7 +28,7 @@ APART = ({("front", "back"), ("back", "front"), ("bind", "ctl")} | {(a, n) for a
 # Folders of a room that leave with a feature; they see what is private to their room.
 FOLDERS = {"tls", "h2", "doh"}
 FILE_LINES, DOOR_LINES, FUNCTION_LINES = 600, 200, 100
-MINI_BYTES = 250000  # of the mini build on x86-64, stripped
+MINI_BYTES = 397000  # of the mini build on x86-64, stripped
 HEAP = r"(?<![\w.>])(?:m|c|re|aligned_)alloc\s*\(|(?<![\w.>])(?:free|strdup|strndup|asprintf|vasprintf|reallocarray)\s*\("
 TEXT_FOLDERS = ("src", "include", "tests", "tools", "docs", "conf", "lua", "cmake", "openwrt", ".ci")
 TEXT_FILES = ("README.md", "CMakeLists.txt", "CMakePresets.json")
