@@ -91,6 +91,8 @@ struct conf {
 	size_t nbinds;
 	struct server **servers; /* in order of definition */
 	size_t nservers;
+	struct server **heirs;   /* between conf_inherit() and conf_settle(): those whose place a running one took */
+	size_t nheirs;
 	struct pool **pools;     /* pools[0] is the default pool "" */
 	size_t npools;
 	struct chain chain[CHAIN_COUNT];
@@ -109,8 +111,12 @@ void conf_free(struct conf **) NONNULL;                      /* drops one refere
  * with a sentence. */
 int conf_freeze(struct conf *, const char **error_r) WUNUSED NONNULL;
 /* conf_inherit takes over from the running |old| the servers (and through them health and connections) and
- * caches that are defined the same in |new|, before it is frozen. */
+ * caches that are defined the same in |new|, before it is frozen.  The running ones are not changed by it: |new| may
+ * still be refused. */
 int conf_inherit(struct conf *new, const struct conf *old) WUNUSED NONNULL;
+/* conf_settle tells the servers taken over what |new| says beyond their definition (weight, order, QPS, checks): when
+ * nothing can refuse |new| any more, before any other thread sees it. */
+void conf_settle(struct conf *new) NONNULL;
 
 struct pool *conf_pool_named(const struct conf *, const char *name) NONNULL;
 /* conf_pool: NULL when there is none.  The default pool is the first, and what most queries ask for. */

@@ -8,6 +8,7 @@
 
 #include "base.h"
 #include <stdarg.h>
+#include <stdatomic.h>
 
 enum log_level { LOG_ERR_ = 3, LOG_WARN_ = 4, LOG_NOTE_ = 5, LOG_INFO_ = 6, LOG_DEBUG_ = 7 }; /* as syslog */
 
@@ -50,5 +51,27 @@ struct log_site {
 };
 void log_limited(struct log_site *, uint64_t now_ms, enum log_level, enum logtag, const char *fmt, ...)
 	PRINTF(5, 6);
+
+/* log_paced is for a state that lasts, such as a backend that refuses: its first line is written, and so are those that say
+ * something new, LOG_PACED_LINES a minute at most; after a minute a line says how many were left out.  |pace| is zero at
+ * first.  log_paced_end: the state is over; true when that is worth a line: |*left_out_r| since the last one. */
+enum { LOG_PACED_LINES = 4 };
+struct log_pace {
+	uint64_t since_ms;               /* this minute's first line, 0: none yet */
+	uint32_t said[LOG_PACED_LINES];  /* hashes of this minute's lines */
+	unsigned lines, left_out;
+	_Atomic bool lasts;
+};
+void log_paced(struct log_pace *, uint64_t now_ms, enum log_level, enum logtag, const char *fmt, ...) PRINTF(5, 6);
+void log_paced_over(struct log_pace *, unsigned *left_out_r) NONNULL;
+static inline bool log_paced_end(struct log_pace *p, unsigned *left_out_r)
+{
+	if (likely(!atomic_load_explicit(&p->lasts, memory_order_relaxed)))
+		return false;
+	log_paced_over(p, left_out_r);
+	return true;
+}
+
+unsigned log_complaints(void); /* warnings and errors so far */
 
 #endif

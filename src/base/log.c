@@ -1,6 +1,7 @@
 /* log.c: log lines: the message is formatted once, escaped for its form, and written with one
  * write. */
 #include "log.h"
+#include "hash.h"
 #include <pthread.h>
 #include <stdio.h>
 #include <syslog.h>
@@ -12,6 +13,7 @@ enum {
 	TAIL_MAX = 256, /* room kept for what follows the message */
 	LINE_MAX_ = MESSAGE_MAX + TAIL_MAX,
 	LIMIT_MS = 1000,
+	PACE_MS = 60000,
 };
 
 enum log_form { FORM_PLAIN, FORM_LOGFMT, FORM_JSON };
@@ -35,6 +37,10 @@ static const char *const tag_name[] = {
 #include "tbl/logtag.def"
 #undef LOGTAG
 };
+
+static _Atomic unsigned complaints;
+/* One lock for the few words of all sites and paces. */
+static pthread_mutex_t sites_lock = PTHREAD_MUTEX_INITIALIZER;
 
 static const char *level_name(enum log_level level)
 {
@@ -211,6 +217,8 @@ static void log_message(enum log_level level, enum logtag tag, unsigned skipped,
 	struct timespec now;
 	size_t stamp = 0;
 	int saved = errno; /* callers report an error and then return it */
+	if (level <= LOG_WARN_)
+		atomic_fetch_add_explicit(&complaints, 1, memory_order_relaxed);
 	if (vsnprintf(msg, sizeof(msg) - 64, fmt, ap) < 0)
 		msg[0] = '\0';
 	size_t len = strlen(msg);
@@ -245,21 +253,69 @@ void log_at(enum log_level level, enum logtag tag, const char *fmt, ...)
 void log_limited(struct log_site *site, uint64_t now_ms, enum log_level level, enum logtag tag,
 	const char *fmt, ...)
 {
-	/* One lock for the few words of all sites. */
-	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 	va_list ap;
 	if (level == LOG_DEBUG_ && !log_options.verbose)
 		return;
-	pthread_mutex_lock(&lock);
+	pthread_mutex_lock(&sites_lock);
 	bool write_it = site->last_ms == 0 || now_ms >= site->last_ms + LIMIT_MS;
 	unsigned skipped = write_it ? site->skipped : 0;
 	site->skipped = write_it ? 0 : site->skipped + 1;
 	if (write_it)
 		site->last_ms = now_ms != 0 ? now_ms : 1;
-	pthread_mutex_unlock(&lock);
+	pthread_mutex_unlock(&sites_lock);
 	if (!write_it)
 		return;
 	va_start(ap, fmt);
 	log_message(level, tag, skipped, fmt, ap);
 	va_end(ap);
+}
+
+/* pace_take: is this line, known by its hash, to be written? */
+static bool pace_take(struct log_pace *p, uint64_t now_ms, uint32_t hash)
+{
+	if (p->since_ms == 0 || now_ms >= p->since_ms + PACE_MS) {
+		p->since_ms = now_ms != 0 ? now_ms : 1;
+		p->lines = 0;
+	}
+	for (unsigned i = 0; i < p->lines; i++)
+		if (p->said[i] == hash)
+			return false;
+	if (p->lines == LOG_PACED_LINES)
+		return false;
+	p->said[p->lines++] = hash;
+	return true;
+}
+
+void log_paced(struct log_pace *p, uint64_t now_ms, enum log_level level, enum logtag tag, const char *fmt, ...)
+{
+	char text[MESSAGE_MAX];
+	va_list ap;
+	va_start(ap, fmt);
+	int len = vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	pthread_mutex_lock(&sites_lock);
+	bool write_it = pace_take(p, now_ms, (uint32_t)hash_bytes(text, len < 0 ? 0 : strlen(text)));
+	unsigned left_out = p->left_out;
+	p->left_out = write_it ? 0 : left_out + 1;
+	if (write_it)
+		atomic_store_explicit(&p->lasts, true, memory_order_relaxed);
+	pthread_mutex_unlock(&sites_lock);
+	if (write_it && left_out != 0)
+		log_at(level, tag, "%s (and %u times before)", text, left_out);
+	else if (write_it)
+		log_at(level, tag, "%s", text);
+}
+
+void log_paced_over(struct log_pace *p, unsigned *left_out_r)
+{
+	pthread_mutex_lock(&sites_lock);
+	*left_out_r = p->left_out;
+	p->left_out = 0;
+	atomic_store_explicit(&p->lasts, false, memory_order_relaxed);
+	pthread_mutex_unlock(&sites_lock);
+}
+
+unsigned log_complaints(void)
+{
+	return atomic_load_explicit(&complaints, memory_order_relaxed);
 }

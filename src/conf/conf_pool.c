@@ -1,6 +1,7 @@
 /* conf_pool.c: which servers are in which pools, and what a new configuration takes over from the running one. */
-#include "health.h"
 #include "conf_priv.h"
+#include "health.h"
+#include "log.h"
 #include "mem.h"
 
 /* ---- lists of servers; each entry holds a reference ---- */
@@ -114,6 +115,12 @@ int pools_copy(struct conf *to, const struct conf *from)
 	return 0;
 }
 
+static void heirs_free(struct conf *c)
+{
+	list_free(&c->heirs, c->nheirs);
+	c->nheirs = 0;
+}
+
 void pools_free(struct conf *c)
 {
 	for (size_t i = 0; i < c->npools; i++)
@@ -123,6 +130,7 @@ void pools_free(struct conf *c)
 	c->npools = 0;
 	list_free(&c->servers, c->nservers);
 	c->nservers = 0;
+	heirs_free(c);
 }
 
 struct pool *conf_pool_named(const struct conf *c, const char *name)
@@ -213,26 +221,25 @@ int conf_remove_server(struct conf *c, const struct server *s)
 /* What the new file says of a server beyond its definition (.weight, .order, setQPS() …) holds for the running one as
  * well.  Its mode of checks only if the file changed it: else a server that was set down by hand would come up by a
  * reload for another reason. */
-static int carry_over(struct server *running, const struct server *new)
+static void carry_over(struct server *running, const struct server *new)
 {
 	struct health_params params = health_params(new);
 	enum health_mode mode = server_health_mode(new);
 
 	if (server_set_weight(running, atomic_load(&new->weight)) != 0)
-		return -ENOMEM;
+		log_warn(SETUP, "out of memory: server %s keeps its weight", running->conf.name);
 	atomic_store(&running->order, atomic_load(&new->order));
 	if (server_qps(new) != server_qps(running))
 		server_set_qps(running, server_qps(new));
 	health_set_params(running, &params);
 	if (mode == new->conf.health_mode)
-		return 0;
+		return;
 	if (mode == HEALTH_UP)
 		server_set_up(running);
 	else if (mode == HEALTH_DOWN)
 		server_set_down(running);
 	else if (mode != server_health_mode(running))
 		server_set_auto(running, mode, -1);
-	return 0;
 }
 
 static void put_in_place(
@@ -246,41 +253,40 @@ static void put_in_place(
 	v[at] = server_ref(running);
 }
 
-static int inherit_server(struct conf *c, size_t nth, struct server *running)
+static void inherit_server(struct conf *c, size_t nth, struct server *running)
 {
 	struct server *new = c->servers[nth];
 
-	if (carry_over(running, new) != 0)
-		return -ENOMEM;
 	atomic_store_explicit(&new->successor, server_ref(running), memory_order_release);
-	server_ref(new); /* until it is out of all lists */
+	c->heirs[c->nheirs++] = server_ref(new); /* conf_settle() asks it */
 	put_in_place(c->servers, c->nservers, new, running);
 	for (size_t i = 0; i < c->npools; i++)
 		put_in_place(c->pools[i]->servers, c->pools[i]->n, new, running);
-	server_free(&new);
-	return 0;
 }
 
 static int inherit_servers(struct conf *c, const struct conf *old)
 {
-	bool *taken = old->nservers > 0 ? mem_zalloc(old->nservers * sizeof *taken) : NULL;
-	int rc = 0;
+	bool *taken;
 
-	if (old->nservers == 0)
+	if (old->nservers == 0 || c->nservers == 0)
 		return 0;
-	if (taken == NULL)
+	taken = mem_zalloc(old->nservers * sizeof *taken);
+	c->heirs = taken != NULL ? mem_zalloc(c->nservers * sizeof(struct server *)) : NULL;
+	if (c->heirs == NULL) {
+		mem_free(taken);
 		return -ENOMEM;
-	for (size_t i = 0; i < c->nservers && rc == 0; i++) {
+	}
+	for (size_t i = 0; i < c->nservers; i++) {
 		for (size_t j = 0; j < old->nservers; j++) {
 			if (taken[j] || !server_same(c->servers[i], old->servers[j]))
 				continue;
 			taken[j] = true;
-			rc = inherit_server(c, i, old->servers[j]);
+			inherit_server(c, i, old->servers[j]);
 			break;
 		}
 	}
 	mem_free(taken);
-	return rc;
+	return 0;
 }
 
 static bool same_options(const struct cache_options *a, const struct cache_options *b)
@@ -341,4 +347,17 @@ int conf_inherit(struct conf *new, const struct conf *old)
 	inherit_caches(new, old);
 	new->serial = old->serial + 1;
 	return 0;
+}
+
+void conf_settle(struct conf *c)
+{
+	for (size_t i = 0; i < c->nheirs; i++) {
+		const struct server *new = c->heirs[i];
+
+		carry_over(atomic_load(&new->successor), new);
+	}
+	if (c->nheirs > 0)
+		for (size_t i = 0; i < c->npools; i++)
+			pool_sort(c->pools[i]);
+	heirs_free(c);
 }

@@ -79,6 +79,7 @@ int daemon_install(struct daemon *d, struct conf *c, const char **error_r)
 		if (err < 0)
 			listen_cancel(d, plan);
 	} else if (err == 0) {
+		conf_settle(c);
 		install(d, c);
 	}
 	if (err < 0) {

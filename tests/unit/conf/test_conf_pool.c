@@ -164,6 +164,10 @@ static void servers_stay(void **state)
 	assert_int_equal(conf_pool(new, "p")->n, 1);
 	assert_ptr_equal(conf_pool(new, "")->servers[0], b);
 	assert_ptr_equal(conf_pool(new, "")->servers[1], other);
+	assert_int_equal(atomic_load(&a->weight), 2); /* until nothing can refuse the new one */
+	assert_int_equal(atomic_load(&a->order), 1);
+	assert_int_equal(conf_freeze(new, &error), 0);
+	conf_settle(new);
 	assert_int_equal(atomic_load(&a->weight), 9);
 	assert_int_equal(atomic_load(&a->order), 4);
 	assert_true(a->qps.rate == 3 && atomic_load(&a->qps_limited));
@@ -175,7 +179,6 @@ static void servers_stay(void **state)
 	(void)b2; /* is gone */
 	conf_free(&old);
 	assert_int_equal(atomic_load(&a->queries), 77);
-	assert_int_equal(conf_freeze(new, &error), 0);
 	conf_free(&new);
 	assert_int_equal(atomic_load(&a->refs), 1);
 	server_free(&a2);
@@ -213,12 +216,30 @@ static void modes_of_the_file(void **state)
 	p.rise = 5;
 	health_set_params(new->servers[2], &p);
 	assert_int_equal(conf_inherit(new, old), 0);
+	assert_string_not_equal(server_status(a), "DOWN");
+	conf_settle(new);
 	assert_string_equal(server_status(a), "DOWN");
 	assert_string_equal(server_status(b), "UP");
 	assert_int_equal(server_health_mode(d), HEALTH_LAZY);
 	assert_int_equal(health_params(d).rise, 5);
 	conf_free(&old);
 	conf_free(&new);
+}
+
+static void refused_changes_nothing(void **state)
+{
+	struct conf *old = fresh(), *new = fresh();
+	struct server *a = add(old, "192.0.2.1", ""), *a2 = add(new, "192.0.2.1", "");
+
+	(void)state;
+	assert_int_equal(server_set_weight(a2, 9), 0);
+	server_set_down(a2);
+	assert_int_equal(conf_inherit(new, old), 0);
+	conf_free(&new);
+	assert_int_equal(atomic_load(&a->weight), 1);
+	assert_string_not_equal(server_status(a), "DOWN");
+	assert_int_equal(atomic_load(&a->refs), 2);
+	conf_free(&old);
 }
 
 static void caches_stay(void **state)
@@ -302,7 +323,8 @@ int test_conf_pool(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(pools_appear), cmocka_unit_test(sorted),
 		cmocka_unit_test(several_pools), cmocka_unit_test(memory_out), cmocka_unit_test(servers_stay),
-		cmocka_unit_test(twins_stay_two), cmocka_unit_test(modes_of_the_file), cmocka_unit_test(caches_stay),
+		cmocka_unit_test(twins_stay_two), cmocka_unit_test(modes_of_the_file), cmocka_unit_test(refused_changes_nothing),
+		cmocka_unit_test(caches_stay),
 		cmocka_unit_test(caches_of_pools_only), cmocka_unit_test(inherit_without_memory)};
 
 	return cmocka_run_group_tests_name("conf_pool", tests, NULL, NULL);
