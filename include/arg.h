@@ -95,10 +95,12 @@ const struct field *field_find(const struct field *, size_t n, const char *name)
 int field_set(const struct field *, void *object, const struct arg *, const char **error_r) WUNUSED;
 /* field_defaults overwrites all fields (an old string is not freed); 0, or -ENOMEM with nothing held. */
 int field_defaults(const struct field *, size_t n, void *object) WUNUSED;
-/* fields_apply stores every pair of |table|; an unknown key is reported by |unknown| (may be NULL), not an
- * error, as in dnsdist. */
+/* fields_apply stores every pair of |table|; an unknown key is reported by |unknown| (may be NULL) with the name that it is
+ * |near| to, NULL: none, and is not an error, as in dnsdist. */
 int fields_apply(const struct field *, size_t n, void *object, const struct arg *table,
-	void (*unknown)(void *ctx, const char *key), void *ctx, const char **error_r) WUNUSED;
+	void (*unknown)(void *ctx, const char *key, const char *near), void *ctx, const char **error_r) WUNUSED;
+struct text_near;
+void fields_near(const struct field *, size_t n, struct text_near *) NONNULL; /* tries all names */
 void fields_free(const struct field *, size_t n, void *object) NONNULL; /* strings and lists in it */
 /* fields_copy copies the values of all fields, strings and lists duplicated; 0 or -ENOMEM. */
 int fields_copy(const struct field *, size_t n, void *to, const void *from) WUNUSED;

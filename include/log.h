@@ -53,12 +53,13 @@ void log_limited(struct log_site *, uint64_t now_ms, enum log_level, enum logtag
 	PRINTF(5, 6);
 
 /* log_paced is for a state that lasts, such as a backend that refuses: its first line is written, and so are those that say
- * something new, LOG_PACED_LINES a minute at most; after a minute a line says how many were left out.  |pace| is zero at
- * first.  log_paced_end: the state is over; true when that is worth a line: |*left_out_r| since the last one. */
+ * something new, LOG_PACED_LINES a minute at most; after a minute a line says how many were left out.  A pace is zero at
+ * first, and may be used by any thread.  log_paced_end: the state is over; true when that is worth a line, |*left_out_r|:
+ * how many were left out since the last one. */
 enum { LOG_PACED_LINES = 4 };
 struct log_pace {
 	uint64_t since_ms;               /* this minute's first line, 0: none yet */
-	uint32_t said[LOG_PACED_LINES];  /* hashes of this minute's lines */
+	uint32_t said[LOG_PACED_LINES];  /* hashes of this minute's lines, 0: forgotten */
 	unsigned lines, left_out;
 	_Atomic bool lasts;
 };

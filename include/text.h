@@ -26,6 +26,13 @@ const char *text_nth(const char *strings, size_t i) NONNULL;
 /* text_u64 reads a whole decimal number; 0 or -EINVAL (empty, sign, rest, overflow). */
 int text_u64(const char *s, uint64_t *out_r) WUNUSED NONNULL;
 int text_double(const char *s, double *out_r) WUNUSED NONNULL;
+/* text_near: of the words given one by one, the nearest to |word| in letters added, left out, changed or swapped; for
+ * "did you mean".  |best| stays NULL when none is close.  Zero but for |word| at first; |best| is borrowed. */
+struct text_near {
+	const char *word, *best;
+	unsigned distance;
+};
+void text_near_try(struct text_near *, const char *candidate) NONNULL;
 /* error_set keeps a formatted sentence in a per-thread buffer, points |*error_r| at it, returns -EINVAL. */
 int error_set(const char **error_r, const char *fmt, ...) PRINTF(2, 3);
 

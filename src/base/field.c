@@ -329,8 +329,14 @@ int field_defaults(const struct field *fields, size_t n, void *object)
 	return 0;
 }
 
+void fields_near(const struct field *fields, size_t n, struct text_near *near)
+{
+	for (size_t i = 0; i < n; i++)
+		text_near_try(near, fields[i].name);
+}
+
 int fields_apply(const struct field *fields, size_t n, void *object, const struct arg *table,
-	void (*unknown)(void *ctx, const char *key), void *ctx, const char **error_r)
+	void (*unknown)(void *ctx, const char *key, const char *near), void *ctx, const char **error_r)
 {
 	if (table == NULL || !arg_given(table))
 		return 0;
@@ -343,8 +349,11 @@ int fields_apply(const struct field *fields, size_t n, void *object, const struc
 		if (!arg_given(&p->value))
 			continue;
 		if (f == NULL || (f->type == FIELD_ABSENT && f->min == 1)) {
+			struct text_near near = {.word = p->key};
+			if (f == NULL)
+				fields_near(fields, n, &near);
 			if (unknown != NULL)
-				unknown(ctx, p->key);
+				unknown(ctx, p->key, near.best);
 			continue;
 		}
 		int rc = field_set(f, object, &p->value, error_r);

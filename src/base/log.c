@@ -294,16 +294,17 @@ void log_paced(struct log_pace *p, uint64_t now_ms, enum log_level level, enum l
 	int len = vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	pthread_mutex_lock(&sites_lock);
-	bool write_it = pace_take(p, now_ms, (uint32_t)hash_bytes(text, len < 0 ? 0 : strlen(text)));
+	bool write_it = pace_take(p, now_ms, (uint32_t)hash_bytes(text, len < 0 ? 0 : strlen(text)) | 1);
 	unsigned left_out = p->left_out;
 	p->left_out = write_it ? 0 : left_out + 1;
 	if (write_it)
 		atomic_store_explicit(&p->lasts, true, memory_order_relaxed);
 	pthread_mutex_unlock(&sites_lock);
-	if (write_it && left_out != 0)
-		log_at(level, tag, "%s (and %u times before)", text, left_out);
-	else if (write_it)
-		log_at(level, tag, "%s", text);
+	if (!write_it)
+		return;
+	va_start(ap, fmt);
+	log_message(level, tag, left_out, fmt, ap);
+	va_end(ap);
 }
 
 void log_paced_over(struct log_pace *p, unsigned *left_out_r)
@@ -311,6 +312,7 @@ void log_paced_over(struct log_pace *p, unsigned *left_out_r)
 	pthread_mutex_lock(&sites_lock);
 	*left_out_r = p->left_out;
 	p->left_out = 0;
+	memset(p->said, 0, sizeof(p->said)); /* to be said again, when it comes back */
 	atomic_store_explicit(&p->lasts, false, memory_order_relaxed);
 	pthread_mutex_unlock(&sites_lock);
 }

@@ -1,11 +1,12 @@
-/* text.c: a growing piece of text, numbers from text, and error sentences. */
+/* text.c: a growing piece of text, numbers from text, words that are alike, and error sentences. */
 #include "text.h"
 #include "mem.h"
+#include <ctype.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { TEXT_FIRST = 64, ERROR_TEXT = 1024 };
+enum { TEXT_FIRST = 64, ERROR_TEXT = 1024, NEAR_LEN = 64, NEAR_MAX = 3 };
 
 /* Makes room for |more| bytes and the NUL. */
 static bool text_reserve(struct text *t, size_t more)
@@ -136,6 +137,49 @@ int text_double(const char *s, double *out_r)
 		return -EINVAL;
 	*out_r = v;
 	return 0;
+}
+
+/* distance counts the edits that make |a| of |b|, upper and lower case alike (optimal string alignment); NEAR_MAX + 1 for
+ * words too long to be mistaken for one another. */
+static unsigned distance(const char *a, const char *b)
+{
+	unsigned row[3][NEAR_LEN + 1], *two = row[0], *one = row[1], *now = row[2];
+	size_t la = strlen(a), lb = strlen(b);
+	if (la > NEAR_LEN || lb > NEAR_LEN)
+		return NEAR_MAX + 1;
+	for (size_t j = 0; j <= lb; j++)
+		one[j] = (unsigned)j;
+	for (size_t i = 1; i <= la; i++) {
+		now[0] = (unsigned)i;
+		for (size_t j = 1; j <= lb; j++) {
+			int x = tolower((unsigned char)a[i - 1]), y = tolower((unsigned char)b[j - 1]);
+			unsigned best = one[j - 1] + (x != y);
+			if (one[j] + 1 < best)
+				best = one[j] + 1;
+			if (now[j - 1] + 1 < best)
+				best = now[j - 1] + 1;
+			if (i > 1 && j > 1 && x == tolower((unsigned char)b[j - 2]) &&
+				y == tolower((unsigned char)a[i - 2]) && two[j - 2] + 1 < best)
+				best = two[j - 2] + 1;
+			now[j] = best;
+		}
+		unsigned *free_row = two;
+		two = one;
+		one = now;
+		now = free_row;
+	}
+	return one[lb];
+}
+
+void text_near_try(struct text_near *n, const char *candidate)
+{
+	size_t len = strlen(n->word);
+	/* A third of the letters may differ, and NEAR_MAX at most: more is another word. */
+	unsigned most = len < 3 ? 0 : len / 3 < NEAR_MAX ? (unsigned)(len / 3) : NEAR_MAX, d = distance(n->word, candidate);
+	if (d > most || (n->best != NULL && d >= n->distance))
+		return;
+	n->best = candidate;
+	n->distance = d;
 }
 
 int error_set(const char **error_r, const char *fmt, ...)

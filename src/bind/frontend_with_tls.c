@@ -157,8 +157,15 @@ static int apply_one(lua_State *L, const struct word *w, const struct options *o
 	rc = o->more ? o->more(o->b, pair, error_r) : 0;
 	if (rc == 0) {
 		struct lua_here here = {L, w->name};
+		struct text_near near = {.word = pair->key};
 
-		lua_unknown_option(&here, pair->key);
+		fields_near(bind_fields, bind_field_count, &near);
+		fields_near(tls_bind_fields, tls_bind_field_count, &near);
+		if (o->doh) {
+			fields_near(doh_bind_fields, doh_bind_field_count, &near);
+			text_near_try(&near, "customResponseHeaders");
+		}
+		lua_unknown_option(&here, pair->key, near.best);
 	}
 	return rc < 0 ? rc : 0;
 }

@@ -72,11 +72,14 @@ void lua_note(lua_State *L, const char *word, const char *fmt, ...)
 		lua_warn_at(L, word, "%s", sentence);
 }
 
-void lua_unknown_option(void *ctx, const char *key)
+void lua_unknown_option(void *ctx, const char *key, const char *near)
 {
 	const struct lua_here *here = ctx;
 
-	lua_warn_at(here->L, here->word, "unknown option '%s' ignored", key);
+	if (near)
+		lua_warn_at(here->L, here->word, "unknown option '%.80s' ignored: did you mean '%s'?", key, near);
+	else
+		lua_warn_at(here->L, here->word, "unknown option '%.80s' ignored", key);
 }
 
 /* Does the message begin with FILE:LINE: ? */

@@ -71,7 +71,8 @@ struct lua_here { /* for fields_apply(): whom to name */
 	lua_State *L;
 	const char *word;
 };
-void lua_unknown_option(void *here, const char *key); /* warns: an unknown key is no error, as in dnsdist */
+/* lua_unknown_option warns: an unknown key is no error, as in dnsdist.  |near|: what may be meant, or NULL. */
+void lua_unknown_option(void *here, const char *key, const char *near);
 /* lua_where appends "FILE:LINE: " of the user's code that runs now, or nothing. */
 void lua_where(lua_State *, struct text *);
 void lua_error_path(lua_State *, const char *path); /* the message at the top names |path| in full */

@@ -45,6 +45,21 @@ def broken_file(scene):
 
 
 @test
+def refused_address(scene):
+    """A file that fails only when its sockets are opened: what it says of the backends is not done either."""
+    back, port, taken = free_port(), free_port(), socket.socket()
+    scene.keep(Fake(back))
+    taken.bind(("127.0.0.1", 0))
+    taken.listen()
+    d = scene.daemon(CONFIG % (port, back, ""))
+    d.reload(CONFIG % (port, back, 'getServer(0):setDown()\naddLocal("127.0.0.1:%d")' % taken.getsockname()[1]),
+             "old configuration stays")
+    equal(udp_ask(port, query("a.test.")).addresses(), ["192.0.2.1"], "the backend is still up")
+    equal(d.stats()["reload-errors"], 1, "reload-errors")
+    taken.close()
+
+
+@test
 def nothing_lost(scene):
     """Reloads under load: no query is lost, over UDP and TCP."""
     back, port = free_port(), free_port()
