@@ -52,20 +52,23 @@ static inline int io_fd(const struct io *io)
 }
 
 /* mailbox: messages from other workers, in order. */
+enum { MAILBOX_BYTES_MAX = 32 << 20 };
 struct letter {
 	struct letter *next;
+	uint32_t bytes; /* what it holds, for MAILBOX_BYTES_MAX: set by who posts with a cap */
 	void (*open)(struct letter *, void *owner); /* on the owner's worker; frees the letter; owner NULL: only that */
 };
 struct mailbox {
 	_Atomic(struct letter *) head; /* newest first */
 	_Atomic unsigned count;
+	_Atomic uint32_t bytes;
 	int fd; /* eventfd */
 	struct io io;
 	void *owner;
 };
 int mailbox_init(struct mailbox *, struct loop *, void *owner) WUNUSED NONNULL;
 void mailbox_done(struct mailbox *) NONNULL; /* letters that are left are thrown away; nobody may post any more */
-/* mailbox_post: 0, -EAGAIN when |cap| letters wait (0: no cap), -EPIPE when its owner has ended; then the letter is
+/* mailbox_post: 0, -EAGAIN when |cap| letters or MAILBOX_BYTES_MAX wait (0: no cap), -EPIPE when its owner has ended; then the letter is
  * still the caller's.  Any thread. */
 int mailbox_post(struct mailbox *, struct letter *, unsigned cap) NONNULL;
 

@@ -44,6 +44,7 @@ static struct parcel *parcel_new(const struct errand *e, const uint8_t *msg, siz
 	p->errand.server = server_ref(e->server);
 	p->reason = REASON_NONE;
 	p->len = (uint32_t)len;
+	p->letter.bytes = (uint32_t)(sizeof(*p) + len);
 	memcpy(p->msg, msg, len);
 	return p;
 }

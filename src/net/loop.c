@@ -222,6 +222,7 @@ static void open_all(struct mailbox *m, void *owner)
 	for (l = first; l; l = next) {
 		next = l->next;
 		atomic_fetch_sub_explicit(&m->count, 1, memory_order_relaxed);
+		atomic_fetch_sub_explicit(&m->bytes, l->bytes, memory_order_relaxed);
 		l->open(l, owner);
 	}
 }
@@ -241,6 +242,7 @@ int mailbox_init(struct mailbox *m, struct loop *l, void *owner)
 {
 	atomic_init(&m->head, NULL);
 	atomic_init(&m->count, 0);
+	atomic_init(&m->bytes, 0);
 	m->owner = owner;
 	m->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (m->fd < 0)
@@ -266,9 +268,13 @@ int mailbox_post(struct mailbox *m, struct letter *l, unsigned cap)
 
 	if (m->fd < 0)
 		return -EPIPE;
-	if (cap && atomic_load_explicit(&m->count, memory_order_relaxed) >= cap)
+	if (cap == 0)
+		l->bytes = 0;
+	else if (atomic_load_explicit(&m->count, memory_order_relaxed) >= cap ||
+		 atomic_load_explicit(&m->bytes, memory_order_relaxed) >= MAILBOX_BYTES_MAX)
 		return -EAGAIN;
 	atomic_fetch_add_explicit(&m->count, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&m->bytes, l->bytes, memory_order_relaxed);
 	do
 		l->next = head;
 	while (!atomic_compare_exchange_weak_explicit(

@@ -204,9 +204,14 @@ static void a_full_mailbox_refuses(void **state)
 	assert_int_equal(mailbox_post(&o.box, &new_note(0, 0)->letter, 2), 0);
 	assert_int_equal(mailbox_post(&o.box, &new_note(0, 1)->letter, 2), 0);
 	assert_int_equal(mailbox_post(&o.box, &refused->letter, 2), -EAGAIN);
+	refused->letter.bytes = MAILBOX_BYTES_MAX; /* the last one that is let in may be as large as it is */
+	assert_int_equal(mailbox_post(&o.box, &refused->letter, 4), 0);
+	refused = new_note(0, 3);
+	assert_int_equal(mailbox_post(&o.box, &refused->letter, 4), -EAGAIN);
 	free(refused);
 	/* letters that nobody opened are freed with the box */
 	mailbox_done(&o.box);
+	assert_int_equal(atomic_load(&o.box.bytes), 0);
 	mailbox_done(&o.box);
 	loop_done(&o.loop);
 }
