@@ -93,6 +93,7 @@ const struct field *field_find(const struct field *, size_t n, const char *name)
 /* field_set checks and stores one value.  0, or -EINVAL / -ENOMEM with a sentence at |*error_r| such as
  * "weight: expected a whole number from 1 to 65535, got 'many'". */
 int field_set(const struct field *, void *object, const struct arg *, const char **error_r) WUNUSED;
+bool field_same(const struct field *, const void *a, const void *b) NONNULL; /* rows that store nothing are always */
 /* field_defaults overwrites all fields (an old string is not freed); 0, or -ENOMEM with nothing held. */
 int field_defaults(const struct field *, size_t n, void *object) WUNUSED;
 /* fields_apply stores every pair of |table|; an unknown key is reported by |unknown| (may be NULL) with the name that it is

@@ -23,7 +23,6 @@ void back_reconnect(struct lane *, struct server *) NONNULL; /* new sockets at t
 /* back_sweep closes the ways to servers that |conf| no longer has and that nobody waits for. */
 void back_sweep(struct lane *, const struct conf *) NONNULL;
 void back_flush_all(struct lane *) NONNULL; /* writes what stream backs have queued */
-void back_show_tcp(const struct lane *, struct text *) NONNULL;
 size_t back_sessions(void); /* TLS sessions kept to resume with (getOutgoingTLSSessionCacheSize) */
 /* back_network_changed: links or addresses changed; |have|: the addresses this machine has now.  Connections from an
  * address that went are closed and their queries sent again on new ones at once; the others have to prove themselves. */

@@ -29,21 +29,31 @@
 #endif
 #define HOT_KEPT(name) extern __typeof__(name) name
 
+/* UNROLLED: before a short loop of the hot path, which then has no counter. */
+#ifdef __OPTIMIZE_SIZE__
+#define UNROLLED
+#else
+#define UNROLLED _Pragma("GCC unroll 4")
+#endif
+
 #define LEN(a)                     (sizeof(a) / sizeof((a)[0]))
 #define container_of(p, type, mem) ((type *)(void *)((char *)(p) - offsetof(type, mem)))
 
 /* Sentences and examples of rows: in builds without documentation these members take no room at all.
  *   DOC_MEMBER doc;   declares one
  *   DOC("…")          gives it in a row; a row without one says DOC(NULL)
- *   DOC_TEXT(r->doc)  reads it; NULL without documentation */
+ *   DOC_TEXT(r->doc)  reads it; NULL without documentation
+ * HINT("…") is the part of a sentence that gives an example or advice: it is left out there, too. */
 #ifdef NO_DOCS
 #define DOC_MEMBER  struct {}
 #define DOC(s)      {}
 #define DOC_TEXT(s) ((const char *)NULL)
+#define HINT(s)     ""
 #else
 #define DOC_MEMBER  const char *
 #define DOC(s)      s
 #define DOC_TEXT(s) (s)
+#define HINT(s)     s
 #endif
 
 /* base_die prints where an invariant of ours broke and aborts. */
@@ -71,6 +81,10 @@ HOT void copy_short(uint8_t *to, const uint8_t *from, size_t len)
 	}
 	memcpy(to + len - 16, from + len - 16, 16);
 }
+
+/* peek reads and poke writes an atomic number that stands alone: nothing else is told by its change. */
+#define peek(p)    atomic_load_explicit(p, memory_order_relaxed)
+#define poke(p, v) atomic_store_explicit(p, v, memory_order_relaxed)
 
 static inline uint16_t get16(const uint8_t *p)
 {

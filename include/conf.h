@@ -27,6 +27,8 @@ struct settings {
 extern const struct field setting_fields[];
 extern const size_t setting_field_count;
 bool setting_only_at_start(size_t index); /* refused while running */
+/* settings_differ calls |fn| with the words whose settings count only at start and are not the same in |a| and |b|. */
+void settings_differ(const struct settings *a, const struct settings *b, void (*fn)(void *ctx, const char *word), void *ctx);
 
 /* Encrypted listeners.  certs[i] goes with keys[i]; an empty key: certs[i] is PKCS#12, opened with passwords[i]. */
 struct bind_tls {
@@ -49,6 +51,7 @@ struct bind_doh {
 struct bind_conf {
 	uint8_t proto; /* PROTO_UDP for Do53 */
 	struct addr addr;
+	char *where; /* "FILE:LINE: WORD" of its definition, for messages; NULL: not from a file */
 	/* options: bind_fields[] */
 	bool reuse_port, enable_proxy;
 	uint32_t fast_open, listen_queue, max_in_flight, max_connections;

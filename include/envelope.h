@@ -10,7 +10,7 @@ struct http_field {
 };
 struct envelope {
 	const char *sni;                 /* "" none */
-	const char *path, *query, *host, *scheme; /* NULL: not HTTP */
+	const char *path, *query, *host, *scheme; /* NULL: not HTTP; scheme: the connection's, whatever the client says */
 	const struct http_field *fields; /* only where the frontend keeps them (keepIncomingHeaders) */
 	size_t nfields;
 };

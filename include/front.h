@@ -40,7 +40,7 @@ struct listener {
 	bool has_fast_open_key;
 	bool share_port;     /* several workers listen: SO_REUSEPORT */
 	_Atomic bool muted;
-	_Atomic uint64_t queries, responses, accepted, died_reading, died_sending, gave_up, client_timeouts;
+	_Atomic uint64_t queries, responses, accepted, died_reading, died_sending, client_timeouts;
 	_Atomic uint32_t conns, conns_max;
 	struct tls_server *_Atomic tls; /* encrypted ones, NULL otherwise; under |site_lock|: listener_tls() */
 	uint64_t tls_print;             /* of the options it was made with */
@@ -73,7 +73,8 @@ struct front {
 struct listener *listener_new(const struct front_ops *, const struct bind_conf *, const char **error_r) WUNUSED;
 struct listener *listener_ref(struct listener *) NONNULL;
 void listener_free(struct listener **) NONNULL;
-/* listener_same: is its socket the one that |conf| asks for?  listener_update then takes over the other options. */
+/* listener_same: is its socket the one that |conf| asks for?  listener_update then takes over the other options, and reads
+ * the files that TLS has of them again. */
 bool listener_same(const struct listener *, const struct front_ops *, const struct bind_conf *) NONNULL;
 int listener_update(struct listener *, const struct bind_conf *, const char **error_r); /* -EINVAL: TLS stays as it was */
 /* listener_certs reads certificates anew (NULL: the same files); 0, or -EINVAL and the old ones stay.  Any thread. */
@@ -101,9 +102,12 @@ void clients_leave(struct clients *, struct who **) NONNULL; /* |*who| may be NU
 enum reason clients_shake(struct clients *, const struct settings *, const struct addr *, bool resumed, uint64_t now_ms)
 	WUNUSED NONNULL;
 void clients_ban(struct clients *, const struct settings *, const struct addr *, uint64_t until_ms) NONNULL;
-/* clients_hold: what a connection holds back has changed from |before| to |now| bytes; the sum of all workers'
- * connections.  |stream|: of those with a transfer under way, which have a sum of their own.  Any thread. */
-size_t clients_hold(struct clients *, bool stream, size_t before, size_t now) NONNULL;
+/* clients_hold: what a connection holds back has changed from |before| to |now| bytes; the sum of that kind of all workers'
+ * connections.  Any thread. */
+enum hold_kind { /* messages and answers, those of transfers, many small requests that have just begun, handshakes */
+	HOLD_MESSAGE, HOLD_TRANSFER, HOLD_YOUNG, HOLD_SHAKE, HOLDS
+};
+size_t clients_hold(struct clients *, enum hold_kind, size_t before, size_t now) NONNULL;
 void clients_clean(struct clients *, uint64_t now_ms) NONNULL; /* forgets who is neither here nor banned */
 
 #endif

@@ -4,7 +4,6 @@
 
 #include "server.h"
 
-enum lazy_state { LAZY_HEALTHY, LAZY_POTENTIAL, LAZY_FAILED };
 void server_set_up(struct server *) NONNULL;   /* forced */
 void server_set_down(struct server *) NONNULL; /* forced */
 /* server_set_auto: back to checks.  HEALTH_ACTIVE or HEALTH_LAZY choose; any other value keeps the automatic mode it
@@ -20,9 +19,9 @@ uint64_t health_next_ms(const struct server *) NONNULL;
 void health_hurry(struct server *, uint64_t now_ms) NONNULL; /* the next check is due now */
 /* health_result enters a probe's end; returns true when the server's state changed. */
 bool health_result(struct server *, bool ok, uint64_t now_ms) NONNULL;
-/* health_outcome enters a real query's end for the lazy mode. */
-void health_outcome(struct server *, bool timed_out, bool servfail, uint64_t now_ms) NONNULL;
-enum lazy_state health_lazy_state(const struct server *) NONNULL;
+void health_give_up(struct server *) NONNULL; /* the probe under way ends without a result */
+/* health_outcome enters a real query's end for the lazy mode; |failed|: no answer came, in time or at all. */
+void health_outcome(struct server *, bool failed, bool servfail, uint64_t now_ms) NONNULL;
 /* What setHealthCheckParams() may change; begins as in |conf|.  Probes take their timeout from here. */
 struct health_params {
 	uint32_t max_check_failures, rise, check_timeout_ms, check_interval_s;

@@ -49,6 +49,7 @@ struct http_server;
 struct http_server *http_server_new(const struct http_server_ops *, void *ctx, bool keep_fields, bool http1) WUNUSED;
 /* http_server_refuses: |tell| is called before the codec answers by itself (413, 431, 505 …), and may add fields. */
 void http_server_refuses(struct http_server *, void (*tell)(void *ctx, unsigned version, struct http_reply *)) NONNULL;
+void http_server_clear(struct http_server *) NONNULL; /* nothing encrypts the connection: its requests are of the scheme http */
 void http_server_free(struct http_server **) NONNULL; /* calls gone() for each request that is open */
 /* http_server_feed: bytes taken (may be fewer than |len| when work for one turn is done: feed the rest later), or
  * -EPROTO: the peer broke the rules (a GOAWAY is queued), -EOVERFLOW: it floods us, -ENOMEM. */

@@ -28,8 +28,9 @@ struct lane {
 	struct front *fronts;    /* open on this worker */
 	struct conn *dirty;      /* connections with something to write at the end of the turn */
 	struct conn *idle_first, *idle_last; /* client connections by last activity, oldest first */
-	unsigned conns;
+	unsigned conns, links;   /* how many from clients, to backends; other workers read them */
 	struct slab conn_slab;   /* the connections themselves */
+	struct holders *holders; /* which of them hold memory back; NULL: none */
 	int fd_max;              /* client connections leave the descriptors from here on to backends; 0: no such rule */
 	struct back_slot *backs;
 	size_t nbacks;
@@ -38,7 +39,7 @@ struct lane {
 	/* home: the lane that talks to |server| for this one (layouts that place backends on workers of their own) */
 	struct lane *(*home)(struct lane *, const struct server *, bool stream);
 	struct clients *clients; /* per-client limits, shared by all workers */
-	struct log_site log_accept, log_connect;
+	struct log_site log_accept;
 };
 
 /* lane_init: batches of |batch| datagrams; 0 or -ENOMEM, -errno.  lane_done frees it, after lane_close() of every lane. */

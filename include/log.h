@@ -33,6 +33,8 @@ struct log_options {
 };
 extern struct log_options log_options; /* set by start-up and setters, before traffic or atomically */
 
+/* log_lines: each line of |text|, which is changed, is one; NULL is fine. */
+void log_lines(enum logtag, char *text);
 void log_at(enum log_level, enum logtag, const char *fmt, ...) PRINTF(3, 4);
 #define log_error(tag, ...) log_at(LOG_ERR_, TAG_##tag, __VA_ARGS__)
 #define log_warn(tag, ...)  log_at(LOG_WARN_, TAG_##tag, __VA_ARGS__)

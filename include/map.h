@@ -22,7 +22,7 @@ bool map_next(const struct map *, size_t *pos, const void **key_r, size_t *len_r
 /* ---- wheel: timers of one worker ----
  * One node per thing that has a deadline; insertion and removal O(1).  A node fires in the first
  * wheel_run() whose |now_ms| is at or past its deadline (rounded up to WHEEL_TICK_MS). */
-enum { WHEEL_TICK_MS = 8, WHEEL_SLOTS = 1024 };
+enum { WHEEL_TICK_MS = 8, WHEEL_SLOTS = 1024, WHEEL_WORD = 8 * sizeof(unsigned long) };
 struct wheel_link {
 	struct wheel_link *next, *prev;
 };
@@ -33,8 +33,8 @@ struct wheel_node {
 };
 struct wheel {
 	struct wheel_link slot[WHEEL_SLOTS];
-	uint64_t bits[WHEEL_SLOTS / 64]; /* slots that are not empty */
-	uint64_t done_tick;              /* ticks up to this one have been run */
+	unsigned long bits[WHEEL_SLOTS / WHEEL_WORD]; /* slots that are not empty */
+	uint64_t done_tick;                           /* ticks up to this one have been run */
 	size_t count;
 };
 void wheel_init(struct wheel *, uint64_t now_ms) NONNULL;

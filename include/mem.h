@@ -21,9 +21,11 @@ void mem_free(void *p); /* NULL is fine */
 void mem_fail_at(unsigned long n);
 unsigned long mem_calls(void);
 
-/* mem_trim gives free heap pages back to the system where the C library can.  mem_slack: bytes of the heap that are free,
- * and how many are in use; false where the C library does not say. */
+/* mem_trim gives free heap pages back to the system where the C library can, after mem_trim_thread() for this thread.
+ * mem_trim_thread: what the C library keeps at hand for the calling thread alone counts as free again.  mem_slack: bytes of
+ * the heap that are free, and how many are in use; false where the C library does not say. */
 void mem_trim(void);
+void mem_trim_thread(void);
 bool mem_slack(size_t *free_r, size_t *used_r) WUNUSED NONNULL;
 
 /* ---- arena: many small pieces, freed in one call ----
@@ -55,7 +57,8 @@ void freelist_clear(struct freelist *) NONNULL;
 
 /* ---- slab: items of one size, a page of them at a time ----
  * Single thread.  Items of a kind that comes in crowds live together and apart from everything else, so that their
- * pages are free again when the crowd has left.  With -DARENA_EMULATE each item is an allocation of its own. */
+ * pages are free again when the crowd has left.  Items are aligned for pointers and 64-bit numbers.  With -DARENA_EMULATE
+ * each item is an allocation of its own. */
 struct slab_page;
 struct slab {
 	struct slab_page *open; /* pages with room */
@@ -66,7 +69,8 @@ void *slab_get(struct slab *) WUNUSED NONNULL; /* zeroed; NULL when memory is ou
 void slab_put(struct slab *, void *item) NONNULL; /* a page goes back with its last item */
 
 /* ---- kept together: small things that outlive what is made around them ----
- * mem_keep: zeroed; NULL when memory is out.  mem_unkeep gives it back, with the same |size|; NULL is fine.  Any thread. */
+ * mem_keep: zeroed, aligned as items of a slab are; NULL when memory is out.  mem_unkeep gives it back, with the same
+ * |size|; NULL is fine.  Any thread. */
 void *mem_keep(size_t size) WUNUSED;
 void mem_unkeep(void *p, size_t size);
 

@@ -15,9 +15,9 @@
 /* ---- loop.c: one per worker ---- */
 struct loop {
 	struct event_base *base;
+	uint64_t now_us, now_ms, wall_ms; /* monotonic: loop_set_time(); wall clock */
 	struct wheel wheel;
 	struct event timer;
-	uint64_t now_us, wall_ms; /* monotonic; wall clock */
 	uint64_t timer_ms;        /* when |timer| goes off, 0: not armed */
 	bool stop;
 	/* each turn: |begin| after the kernel woke us, |end| when all events of the turn are done */
@@ -25,14 +25,20 @@ struct loop {
 	void (*end)(void *ctx);
 	void *ctx;
 	bool fresh; /* the time was read in this turn */
+	unsigned waits, waits_most; /* ios that wait for something: now, and at most since |base| was made */
 };
 int loop_init(struct loop *) WUNUSED NONNULL; /* 0 or -ENOMEM */
 void loop_done(struct loop *) NONNULL;
 void loop_run(struct loop *) NONNULL; /* until loop->stop */
 void loop_turn(struct loop *) NONNULL; /* reads the clock, calls begin: done by io before each first callback */
+static inline void loop_set_time(struct loop *l, uint64_t now_us)
+{
+	l->now_us = now_us;
+	l->now_ms = now_us / 1000;
+}
 static inline uint64_t loop_ms(const struct loop *l)
 {
-	return l->now_us / 1000;
+	return l->now_ms;
 }
 
 /* An io waits for a file descriptor to be ready. */
@@ -128,7 +134,7 @@ int frame_next(const uint8_t *p, size_t len, const uint8_t **msg_r, size_t *msg_
 /* A queue of bytes: grows, gives its memory back when empty. */
 struct bytes {
 	uint8_t *p;
-	size_t at, len, cap; /* |len| bytes from p + at */
+	uint32_t at, len, cap; /* |len| bytes from p + at; up to 1 GB */
 };
 int bytes_add(struct bytes *, const void *p, size_t len) WUNUSED; /* 0 or -ENOMEM */
 int bytes_add_frame(struct bytes *, const uint8_t *msg, size_t len) WUNUSED NONNULL;

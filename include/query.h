@@ -28,10 +28,10 @@ struct query {
 	bool ask_has_opt; /* the query as sent has an OPT */
 	bool added_opt, added_ecs, had_ecs; /* what we put into the query and take out of the reply */
 	bool has_key;     /* |key| is set */
-	bool miss_done;   /* cache looked at and missed */
 	bool xfr;         /* AXFR or IXFR over a stream */
 	bool tc_retried;
 	bool relay;       /* another worker's query, or a hedge: only carried, see query_relay() */
+	bool sole;        /* a relay: its pool has no other backend */
 	bool hedged;      /* a second backend was asked */
 	bool resort;      /* sent to a backend that was not up: its silence is no news */
 	bool barred;      /* |dq.backend| lost it at once: it is not the next one to ask */
@@ -43,6 +43,7 @@ struct query {
 	uint8_t soas;     /* zone transfer: SOA records of its serial seen */
 	uint8_t soas_need; /* how many of them end it */
 	uint16_t back_id; /* id towards the backend, while waiting */
+	uint16_t was_id;  /* with |was_slot| */
 	uint16_t ask_id;
 	uint16_t client_size; /* longest datagram the client takes */
 	uint32_t block_size;
@@ -62,6 +63,8 @@ struct query {
 	struct back *back;            /* while waiting */
 	void *back_slot;              /* the back's own: socket or connection it went out on */
 	struct query *back_next, *back_prev, *back_chain; /* the back's own lists */
+	void *was_slot;               /* the back's own: a connection that it moved from and that may still answer */
+	struct query *was_next, *was_prev;
 	struct query *all_next, *all_prev;   /* all parked queries of the core */
 	struct wheel_node timer;
 	uint8_t *ask;       /* parked: the query as it was sent, |ask_len| bytes, id not set */

@@ -10,6 +10,7 @@
 #include "cache.h"
 #include "dns.h"
 #include "hash.h"
+#include "log.h"
 #include <stdatomic.h>
 
 enum { SERVER_SOCKETS_MAX = 64 };
@@ -70,7 +71,7 @@ struct server {
 	_Atomic uint32_t order, weight;
 	_Atomic uint32_t outstanding, connections;
 	_Atomic uint32_t latency_us, tcp_latency_us; /* average of the last 128 */
-	_Atomic uint64_t queries, responses, drops, send_errors, noncompliant, reuseds, tcp_died_sending,
+	_Atomic uint64_t queries, responses, drops, send_errors, noncompliant, tcp_died_sending,
 		tcp_died_reading, tcp_gave_up, tcp_connect_timeouts, tcp_read_timeouts, tcp_write_timeouts,
 		tcp_new_connections, tcp_reused_connections, tcp_max_connections, tcp_too_many,
 		check_failures, check_parse, check_timeout, check_network, check_mismatch, check_invalid;
@@ -84,6 +85,8 @@ struct server {
 	} rate;
 	struct server *_Atomic successor; /* the running server that conf_inherit() put in this one's place */
 	void *user;            /* bind/'s: nothing here looks at it */
+	char *where;           /* "FILE:LINE: newServer" of its definition, for messages; NULL: not from a file */
+	struct log_pace trouble; /* why connections to it fail */
 };
 enum { SERVER_MAGIC = 0x73727672 };
 
@@ -92,6 +95,9 @@ enum { SERVER_MAGIC = 0x73727672 };
 struct server *server_new(struct server_conf *conf, struct rng *, const char **error_r) WUNUSED;
 struct server *server_ref(struct server *) NONNULL;
 void server_free(struct server **) NONNULL; /* drops one reference */
+/* server_of: one with the options of |table|, as for fields_apply(), whose keys fit each other. */
+struct server *server_of(const struct arg *table, void (*unknown)(void *ctx, const char *key, const char *near), void *ctx,
+	struct rng *, const char **error_r) WUNUSED;
 /* server_same: would a newly defined server do the same work?  Then a reload keeps the old one. */
 bool server_same(const struct server *, const struct server *) NONNULL;
 /* server_now follows a server that was defined anew but does the same work as a running one to that one; objects of

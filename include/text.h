@@ -23,11 +23,24 @@ void text_free(struct text *) NONNULL;
 
 /* text_nth: the |i|th of strings that are kept one behind the other, each with its NUL: a table without pointers. */
 const char *text_nth(const char *strings, size_t i) NONNULL;
+/* text_like: does |s| look like |form|, where an x stands for a hexadecimal digit? */
+bool text_like(const char *s, const char *form) NONNULL;
+/* text_base64url decodes base64url without padding (RFC 4648, 5): how many bytes are at |out| now, -EBADMSG, or -EMSGSIZE:
+ * more than |cap|.  |*rest_r|: the bits that are left over. */
+ssize_t text_base64url(const char *p, size_t len, uint8_t *out, size_t cap, unsigned *rest_r) WUNUSED NONNULL;
 /* text_u64 reads a whole decimal number; 0 or -EINVAL (empty, sign, rest, overflow). */
 int text_u64(const char *s, uint64_t *out_r) WUNUSED NONNULL;
 int text_double(const char *s, double *out_r) WUNUSED NONNULL;
+enum {
+#ifdef NO_DOCS
+	TEXT_HINTS = 0
+#else
+	TEXT_HINTS = 1
+#endif
+};
 /* text_near: of the words given one by one, the nearest to |word| in letters added, left out, changed or swapped; for
- * "did you mean".  |best| stays NULL when none is close.  Zero but for |word| at first; |best| is borrowed. */
+ * "did you mean".  |best| stays NULL when none is close, and always without TEXT_HINTS.  Zero but for |word| at first;
+ * |best| is borrowed. */
 struct text_near {
 	const char *word, *best;
 	unsigned distance;

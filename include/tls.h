@@ -30,10 +30,11 @@ int wire_release(struct wire *) WUNUSED NONNULL;
 /* wire_shake moves a handshake on without reading: 0 when it is done (or the wire is plain), -EAGAIN, -EPROTO, -errno. */
 int wire_shake(struct wire *) WUNUSED NONNULL;
 bool wire_shaken(const struct wire *) NONNULL; /* no handshake is under way */
-/* wire_more: bytes that the kernel will not announce wait in the TLS layer: read again before waiting. */
+/* wire_more: bytes, or an end, that the kernel will not announce wait in the TLS layer: read again before waiting. */
 bool wire_more(const struct wire *) NONNULL;
 /* wire_held: bytes that the TLS layer keeps of unfinished records, and of those that the kernel did not take. */
 size_t wire_held(const struct wire *) NONNULL;
+bool wire_greets(const struct wire *) NONNULL; /* a handshake is under way, and the TLS layer has its memory for it */
 /* wire_want waits for what the caller and the TLS layer need; |write|: there are bytes to write.  0 or -ENOMEM. */
 int wire_want(struct wire *, bool read, bool write) WUNUSED NONNULL;
 /* wire_close says good-bye (TLS close_notify) unless |broken|, closes the descriptor and frees the TLS state. */
@@ -69,6 +70,7 @@ struct tls_cert { /* all borrowed */
 	const char *ocsp;     /* file with a DER staple, or NULL */
 };
 struct tls_server_conf {
+	const char *where;               /* what warnings about certificates begin with; NULL: "TLS" */
 	const struct tls_cert *certs;
 	size_t ncerts;
 	const char *ciphers, *ciphers13, *curves; /* NULL or "": the library's; curves joined by ':' */
@@ -88,18 +90,21 @@ struct tls_stats {
 struct tls_server;
 /* tls_server_new: NULL with |*error_r| ("cert.pem: does not fit the key key.pem").  |conf| is borrowed, copied. */
 struct tls_server *tls_server_new(const struct tls_server_conf *, const char **error_r) WUNUSED;
+void tls_server_where(struct tls_server *, const char *where) NONNULL; /* conf.where of a file that was read again */
 struct tls_server *tls_server_ref(struct tls_server *) NONNULL;
 void tls_server_free(struct tls_server **) NONNULL;
-/* tls_server_load reads certificates anew (|certs| NULL: the same files).  On failure the old ones stay; connections
- * keep what they began with.  Any thread.  0 or -EINVAL. */
+/* tls_server_load reads certificates anew (|certs| NULL: the same files).  As many as before and none with a staple: they
+ * get the files of staples that those before had; what does not fit is left out.  On failure the old ones stay;
+ * connections keep what they began with.  Any thread.  0 or -EINVAL. */
 int tls_server_load(struct tls_server *, const struct tls_cert *certs, size_t n, const char **error_r) WUNUSED;
 /* Ticket keys: 80 bytes each (16 name, 32 AES, 32 HMAC).  The newest encrypts; conf.ticket_keys decrypt. */
 enum { TLS_TICKET_KEY = 80 };
 int tls_server_ticket_key(struct tls_server *, const uint8_t *key, size_t len, const char **error_r) WUNUSED;
 int tls_server_ticket_file(struct tls_server *, const char *path, const char **error_r) WUNUSED;
 int tls_server_rotate(struct tls_server *) WUNUSED NONNULL; /* a fresh random key; 0 or -E… */
-/* tls_server_inherit gives a server that takes the place of |old| its ticket keys; before it is used. */
-void tls_server_inherit(struct tls_server *, struct tls_server *old) NONNULL;
+/* tls_server_inherit: a server that takes the place of |old| counts on with it, and has its ticket keys where |tickets|;
+ * before it is used. */
+void tls_server_inherit(struct tls_server *, struct tls_server *old, bool tickets) NONNULL;
 /* tls_server_tick rotates by age; about once a second, one thread.  True: a key was made (|key_r| gets it). */
 bool tls_server_tick(struct tls_server *, uint64_t now_ms, uint8_t key_r[TLS_TICKET_KEY]) NONNULL;
 struct tls_stats *tls_server_stats(struct tls_server *) NONNULL;

@@ -15,8 +15,7 @@ struct options {
 	const char *uid, *gid;
 	const char *local[OPTION_LIST], *acl[OPTION_LIST], *backend[OPTION_LIST];
 	unsigned locals, acls, backends;
-	bool check, supervised, verbose, version, help, no_syslog, timestamps, plain_log;
-	const char *log_backend;     /* "default", "json" */
+	bool check, supervised, verbose, version, help, no_syslog, timestamps, plain_log, json_log;
 	const char *unsupported;     /* -c or -e was given */
 	const char *self_signed;     /* names and addresses of a certificate of our own */
 };
@@ -25,23 +24,30 @@ void options_help(void);
 void options_version(void);
 /* options_find_config: -C, or the first of the usual places that exists; NULL when there is none. */
 const char *options_find_config(const struct options *) NONNULL;
-/* options_self_signed makes that certificate and says how to try it; 0, also when none is asked for. */
+/* options_self_signed makes that certificate and says its fingerprint; 0, also when none is asked for. */
 int options_self_signed(const struct options *, const char **error_r) WUNUSED NONNULL;
 /* options_apply lets the command line win over the file. */
 int options_apply(const struct options *, struct conf *, const char **error_r) WUNUSED NONNULL;
 
 /* ---- role.c: which worker does what ---- */
-enum role { ROLE_UDP_IN, ROLE_STREAM, ROLE_BACK_UDP, ROLE_CONTROL };
+/* ROLE_STREAM: TCP, DoT and DoH of clients, backends over TCP and DoT.  ROLE_CONTROL: health checks, console, clean-up. */
+enum role { ROLE_UDP_IN, ROLE_STREAM, ROLE_BACK_UDP, ROLE_BACK_DOH, ROLE_CONTROL };
 struct layout;
+struct places { /* decided at start */
+	const struct layout *layout;
+	unsigned workers;
+	unsigned doh; /* how many have backends over DoH: of their own, the last ones (split); the first of all (sharded) */
+};
 const struct layout *layout_find(const char *name) NONNULL; /* NULL when there is none of that name */
 const struct layout *layout_default(void);                  /* by CPUs and memory */
 const char *layout_name(const struct layout *) NONNULL;
-/* layout_workers: |asked| 0: as many as CPUs, but at most |most| (0: no limit). */
-unsigned layout_workers(const struct layout *, unsigned asked, unsigned most, size_t servers) NONNULL;
-bool layout_has(const struct layout *, enum role, unsigned worker) NONNULL;
-/* layout_home: the worker that talks to server number |index| over UDP, or over a stream, for |worker|. */
-unsigned layout_home(const struct layout *, unsigned worker, unsigned workers, uint32_t index, bool stream) NONNULL;
-bool layout_places(const struct layout *) NONNULL; /* do backends live on workers of their own? */
+/* layout_place: as the words, the CPUs and the backends of the first configuration want it. */
+struct places layout_place(const struct layout *, const struct conf *) NONNULL;
+bool layout_has(const struct places *, enum role, unsigned worker) NONNULL;
+/* layout_home: the worker that does |role| towards server number |index| for |worker|. */
+unsigned layout_home(const struct places *, enum role role, unsigned worker, uint32_t index) NONNULL;
+const char *layout_job(const struct places *, unsigned worker) NONNULL; /* "udp", "doh" …; "worker": it does everything */
+bool layout_parts(const struct layout *) NONNULL; /* may a backend live on another worker than a query? */
 bool layout_small(const struct layout *) NONNULL; /* small batches, for little memory */
 
 /* ---- daemon.c: the process ---- */

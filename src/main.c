@@ -15,7 +15,7 @@ static void set_up_log(const struct options *o)
 {
 	log_options.fd = STDOUT_FILENO;
 	log_options.structured = !o->plain_log;
-	log_options.json = o->log_backend && strcmp(o->log_backend, "json") == 0;
+	log_options.json = o->json_log;
 	log_options.syslog = !o->no_syslog && !o->check;
 	log_options.timestamps = o->timestamps;
 	log_options.verbose = o->verbose;
@@ -24,13 +24,18 @@ static void set_up_log(const struct options *o)
 static int check(const struct options *o, const char *config)
 {
 	const char *error = "";
+	char but[48] = "";
+	unsigned n;
 
 	if (daemon_check(o, config, &bind_language, &error) < 0)
 		return fail(error);
+	n = log_complaints(); /* what dnsdist only warns of, such as a backend with a wrong address, is no failure */
+	if (n)
+		snprintf(but, sizeof(but), ", with %u warning%s, see above", n, n == 1 ? "" : "s");
 	if (o->plain_log)
-		printf("Configuration '%s' OK!\n", config);
+		dprintf(STDOUT_FILENO, "Configuration '%s' OK!%s\n", config, n ? but + 1 : "");
 	else
-		log_info(SETUP, "Configuration OK");
+		log_info(SETUP, "Configuration OK%s", but);
 	return 0;
 }
 
@@ -49,12 +54,12 @@ int main(int argc, char **argv)
 	}
 	set_up_log(&o);
 	if (o.unsupported) {
-		fprintf(stderr, "shrewd: %s needs the console: not supported yet\n", o.unsupported);
+		dprintf(STDERR_FILENO, "shrewd: %s needs the console: not supported yet\n", o.unsupported);
 		return 1;
 	}
 	config = options_find_config(&o);
 	if (!config && !o.backends)
-		return fail("no configuration: give one with --config, or backends on the command line");
+		return fail("no configuration" HINT(": give one with --config, or backends on the command line"));
 	if (o.check)
 		return check(&o, config ? config : "");
 	if (!o.config && config)

@@ -20,6 +20,7 @@ struct errand {
 	struct server *server; /* a reference */
 	uint16_t token;
 	bool stream;
+	bool sole; /* its pool has no other backend */
 	bool torn; /* a part of a transfer could not be sent back: the rest is worth nothing */
 	bool client_stream; /* of the client: what PROXY headers and X-Forwarded-For say */
 	uint8_t client_proto;
@@ -112,11 +113,14 @@ static void came_home(struct letter *l, void *owner)
 	struct errand *e = lane ? mem_dup(&p->errand, sizeof(*e)) : NULL;
 	struct client c = {.ops = &errand_client, .conn = e, .stream = p->errand.client_stream,
 		.proto = p->errand.client_proto, .remote = p->errand.client, .local = p->errand.client_local};
+	struct query *q = NULL;
 
 	if (e) {
 		server_ref(e->server);
-		query_relay(&lane->core, &c, e->server, e->stream, p->msg, p->len);
+		q = query_relay(&lane->core, &c, e->server, e->stream, p->msg, p->len);
 	}
+	if (q)
+		q->sole = p->errand.sole;
 	parcel_free(p);
 }
 
@@ -126,7 +130,7 @@ static int post_home(struct back_remote *r, const struct query *q)
 {
 	const struct client *c = &q->client;
 	struct errand e = {.from = r->lane, .server = r->base.server, .stream = r->stream, .token = q->back_id,
-		.client_stream = c->stream, .client_proto = c->proto, .client = c->remote, .client_local = c->local};
+		.sole = q->pool && q->pool->n == 1, .client_stream = c->stream, .client_proto = c->proto, .client = c->remote, .client_local = c->local};
 	struct parcel *p = parcel_new(&e, q->ask, q->ask_len);
 	int err;
 

@@ -121,7 +121,7 @@ static int open_sockets(struct back_udp *u)
 		int err = open_one(u, &u->sock[i]);
 
 		if (err < 0) {
-			log_limited(&u->lane->log_connect, loop_ms(&u->lane->loop), LOG_WARN_, TAG_BACK,
+			log_paced(&u->base.server->trouble, loop_ms(&u->lane->loop), LOG_WARN_, TAG_BACK,
 				"backend %s: no UDP socket: %s", server_name(u->base.server), strerror(-err));
 			close_sockets(u, i + 1);
 			return err;
@@ -182,7 +182,7 @@ static void udp_cancel(struct back *b, struct query *q)
 	struct udp_sock *s = q->back_slot;
 
 	(void)udp_of(b);
-	query_map_del(&s->map, q);
+	query_map_give_up(&s->map, q);
 }
 
 const struct back_ops back_udp_ops = {"UDP", udp_send, udp_cancel};

@@ -119,7 +119,7 @@ int back_check(const struct server *s, const char **error_r)
 		return 0;
 	c = up_tls(s, NULL, error_r);
 	if (!c)
-		return -EINVAL;
+		return s->where ? error_set(error_r, "%s: %s", s->where, *error_r) : -EINVAL;
 	tls_client_free(&c);
 	return 0;
 }
@@ -137,13 +137,6 @@ void back_reconnect(struct lane *lane, struct server *s)
 void back_flush_all(struct lane *lane)
 {
 	up_flush_all(lane);
-}
-
-void back_show_tcp(const struct lane *lane, struct text *out)
-{
-	for (size_t i = 0; i < lane->nbacks; i++)
-		if (lane->backs[i].stream && back_is_stream(lane->backs[i].stream))
-			back_stream_show(lane->backs[i].stream, out);
 }
 
 bool back_here(const struct addr *local, const struct addr *have, size_t n)

@@ -73,9 +73,10 @@ static void finish(struct probe *p, bool ok, const char *why)
 	if (changed || (first && !up)) {
 		char text[ADDR_TEXT];
 		struct addr buf;
+		bool named = strcmp(addr_print(server_addr(s, &buf), true, text), server_name(s)) != 0;
 
-		log_warn(HEALTH, "backend %s (%s) is %s%s%s", server_name(s), addr_print(server_addr(s, &buf), true, text),
-			up ? "up" : "down", up ? "" : ": ", up ? "" : why);
+		log_warn(HEALTH, "backend %s%s%s%s is %s%s%s", server_name(s), named ? " (" : "", named ? text : "",
+			named ? ")" : "", up ? "up" : "down", up ? "" : ": ", up ? "" : why);
 	}
 	stop(p); /* |why| may be its connection's */
 	if (changed)
@@ -226,6 +227,11 @@ static void up_closed(struct up *u, enum reason why)
 		failed(p, u->why ? u->why : reason_text(why));
 }
 
+static void up_ended(struct up *u)
+{
+	(void)u; /* there is but one query */
+}
+
 static int make_tls(struct probe *p, const char **error_r)
 {
 	if (!p->sessions)
@@ -238,7 +244,7 @@ static int make_tls(struct probe *p, const char **error_r)
 
 static int open_up(struct probe *p, const struct addr *to, const char **error_r)
 {
-	static const struct up_events events = {up_opened, up_reply, up_refused, up_closed};
+	static const struct up_events events = {up_opened, up_reply, up_refused, up_closed, up_ended};
 	struct lane *lane = p->all->lane;
 	struct up_plan plan = {.lane = lane, .server = p->server, .to = to, .check = true, .events = &events, .owner = p};
 	bool encrypted = p->server->conf.tls && p->server->conf.tls[0], lent = false;
@@ -310,6 +316,8 @@ static void look(struct wheel_node *node, uint64_t now_ms)
 
 static void probe_free(struct probe *p)
 {
+	if (p->timer.fire == too_late) /* a check is under way: others may check this server later */
+		health_give_up(p->server);
 	stop(p);
 	wheel_disarm(&p->all->lane->loop.wheel, &p->timer);
 	tls_client_free(&p->tls);

@@ -71,22 +71,39 @@ int query_map_add_random(struct query_map *m, struct query *q, uint32_t cap, str
 	return 0;
 }
 
+/* free_from: the first free id from |id| on; QUERY_IDS: none is. */
+static uint32_t free_from(const struct query_map *m, uint32_t id)
+{
+	while (id < QUERY_IDS && query_map_find(m, (uint16_t)id))
+		id++;
+	return id;
+}
+
 int query_map_add_next(struct query_map *m, struct query *q, uint32_t cap)
 {
-	uint32_t id = 0;
+	uint32_t id = m->last ? m->last->back_id + 1u : 0;
 
 	if (m->count >= cap || m->count >= QUERY_IDS)
 		return -EAGAIN;
 	if (make_room(m) < 0)
 		return -ENOMEM;
-	if (!m->last || m->last->back_id < QUERY_IDS - 1) {
-		insert(m, q, m->last, m->last ? (uint16_t)(m->last->back_id + 1) : 0);
+	id = free_from(m, id < m->floor ? m->floor : id); /* behind random ones it may be taken */
+	if (id < QUERY_IDS) {
+		insert(m, q, m->last, (uint16_t)id);
 		return 0;
 	}
-	for (struct query *at = m->first; at && at->back_id == id; at = at->back_next)
-		id++; /* the first gap */
+	id = free_from(m, m->floor); /* the first gap */
+	if (id == QUERY_IDS) {
+		m->floor = 0; /* those given up were so long ago */
+		id = free_from(m, 0);
+	}
 	insert(m, q, id ? query_map_find(m, (uint16_t)(id - 1)) : NULL, (uint16_t)id);
 	return 0;
+}
+
+void query_map_put_back(struct query_map *m, struct query *q, uint16_t id)
+{
+	insert(m, q, NULL, id); /* there are buckets: it was here before */
 }
 
 void query_map_del(struct query_map *m, struct query *q)
@@ -102,6 +119,13 @@ void query_map_del(struct query_map *m, struct query *q)
 	*(q->back_next ? &q->back_next->back_prev : &m->last) = q->back_prev;
 	q->back_next = q->back_prev = q->back_chain = NULL;
 	m->count--;
+}
+
+void query_map_give_up(struct query_map *m, struct query *q)
+{
+	query_map_del(m, q);
+	if (m->floor <= q->back_id)
+		m->floor = q->back_id + 1u;
 }
 
 void query_map_free(struct query_map *m)

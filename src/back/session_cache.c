@@ -73,11 +73,6 @@ struct tls_session *session_cache_take(struct session_cache *c, uint64_t wall_s,
 	return c->v[*lent_r ? c->n - 1 : c->n].session;
 }
 
-unsigned session_cache_count(const struct session_cache *c)
-{
-	return c->n;
-}
-
 size_t back_sessions(void)
 {
 	return atomic_load_explicit(&kept, memory_order_relaxed);

@@ -46,20 +46,26 @@ static unsigned tries_of(const struct transport *t)
 	return TRY * (t->base.server->conf.retries < TRIES_MAX ? t->base.server->conf.retries : TRIES_MAX);
 }
 
+void transport_wait_first(struct transport *t, struct query *q)
+{
+	struct queue *k = goes_alone(t, q) ? &t->alone : &t->shared;
+
+	queue_insert(k, q, k->first);
+}
+
 void transport_requeue(struct link *l, unsigned weight)
 {
 	struct transport *t = l->t;
 
 	while (l->map.last) { /* from the youngest on: the oldest becomes the head of the queue */
 		struct query *q = l->map.last;
-		struct queue *k = goes_alone(t, q) ? &t->alone : &t->shared;
 
 		query_map_del(&l->map, q);
 		q->back_tries = (uint8_t)(q->back_tries + weight);
 		if (q->soas || q->back_tries >= tries_of(t))
 			queue_push(&t->leaving, q);
 		else
-			queue_insert(k, q, k->first);
+			transport_wait_first(t, q);
 	}
 }
 
@@ -69,7 +75,10 @@ void transport_lose(struct transport *t, enum reason why)
 		struct query *q = t->leaving.first;
 
 		queue_del(&t->leaving, q);
+		query_moved_end(q);
+		t->losing = true;
 		query_lost(q, why);
+		t->losing = false;
 	}
 }
 
@@ -100,10 +109,14 @@ static int link_send(struct link *l, struct query *q)
 	uint8_t header[PROXY_HEADER + 36];
 	size_t head = conf->use_proxy ? back_proxy_header(q, header) : 0, fields;
 	struct forwarded f;
+	struct query *old;
 	int err = query_map_add_next(&l->map, q, QUERY_IDS);
 
 	if (err < 0)
 		return err;
+	old = l->moved ? link_moved(l, q->back_id) : NULL;
+	if (old) /* all ids have been used meanwhile */
+		query_moved_end(old);
 	fields = conf->x_forwarded && server_proto(t->base.server) == PROTO_DOH ? forwarded_fields(&f, q) : 0;
 	err = t->ops->send(l->up, q->back_id, head ? header : NULL, head, q->ask, q->ask_len, fields ? f.field : NULL,
 		fields);
@@ -118,10 +131,9 @@ static int link_send(struct link *l, struct query *q)
 		l->busy_ms = l->rest_ms;
 	if (l->sent++)
 		atomic_fetch_add_explicit(&t->base.server->tcp_reused_connections, 1, memory_order_relaxed);
-	if (l->doubt) {
-		l->doubt = false;
+	if (l->doubt && !l->alone)
 		link_suspect(l, false, l->rest_ms);
-	}
+	l->doubt = false;
 	return 0;
 }
 
@@ -136,8 +148,8 @@ static struct link *choose(const struct transport *t)
 	if (!healthy && t->open_err)
 		return NULL; /* silent, and there is no way to race it: no route */
 	for (struct link *l = t->links; l; l = l->next)
-		if (l->open && !l->alone && !l->drain && l->suspect == !healthy && l->map.count < cap && !link_used(l) &&
-			t->ops->room(l->up) > 0)
+		if (l->open && !l->alone && !l->drain && l->suspect == !healthy && l->map.count + l->moved < cap &&
+			!link_used(l) && t->ops->room(l->up) > 0)
 			return l;
 	return NULL;
 }
@@ -192,15 +204,11 @@ static void link_opened(struct up *u)
 		w->bad = false;
 	server_addr_good(t->base.server, &u->to);
 	for (struct link *o = t->links; o && !l->alone; o = o->next) {
-		if (!o->suspect)
+		if (!o->suspect || o->alone)
 			continue;
-		for (struct query *q = o->map.first; q; q = q->back_next) {
-			t->ops->forget(o->up, q->back_id);
-			o->forgotten++;
-		}
 		if (o->mute && o->map.count)
 			t->mute_ms = t->mute_ms < MUTE_MAX_MS / 2 ? t->mute_ms * 2 : MUTE_MAX_MS;
-		transport_requeue(o, 0);
+		link_leave(o);
 	}
 	transport_alive(t, false);
 	transport_pump(t);
@@ -225,7 +233,7 @@ static void answered(struct link *l, const struct query *q)
 	l->suspect = l->mute = false;
 	for (struct link *o = t->links, *next; o; o = next) { /* the slower ones of a race */
 		next = o->next;
-		if (o->suspect && o->map.count == 0)
+		if (o->suspect && link_empty(o))
 			link_close(o, REASON_CONN_RACED);
 	}
 	transport_alive(t, true);
@@ -248,19 +256,21 @@ static void link_refused(struct up *u, uint16_t id, enum reason why, bool unseen
 {
 	struct link *l = u->owner;
 	struct transport *t = l->t;
-	struct query *q = query_map_find(&l->map, id);
+	struct query *q = query_map_find(&l->map, id), *moved = q ? NULL : link_moved(l, id);
 
 	MAGIC_CHECK(l, LINK_MAGIC);
+	if (moved) {
+		link_unremember(l, moved);
+		link_rest(l);
+	}
 	if (!q)
 		return;
 	query_map_del(&l->map, q);
 	l->busy = true;
 	if (unseen && !q->soas && q->back_tries + 1u < tries_of(t)) {
-		struct queue *k = goes_alone(t, q) ? &t->alone : &t->shared;
-
 		q->back_tries++; /* no try, but not for ever */
 		l->drain = true;
-		queue_insert(k, q, k->first);
+		transport_wait_first(t, q);
 	} else {
 		queue_push(&t->leaving, q);
 	}
@@ -274,7 +284,7 @@ static void link_reply(struct up *u, uint16_t id, const uint8_t *msg, size_t len
 {
 	struct link *l = u->owner;
 	struct transport *t = l->t;
-	struct query *q = query_map_find(&l->map, id);
+	struct query *here = query_map_find(&l->map, id), *q = here ? here : link_moved(l, id);
 
 	MAGIC_CHECK(l, LINK_MAGIC);
 	if (!q) {
@@ -286,6 +296,8 @@ static void link_reply(struct up *u, uint16_t id, const uint8_t *msg, size_t len
 			link_refused(u, id, REASON_REPLY_MALFORMED, false);
 		return;
 	}
+	if (!here)
+		link_take_back(l, q);
 	if (!query_is_last(q, msg, len)) {
 		query_part(q, msg, len);
 		return;
@@ -293,6 +305,7 @@ static void link_reply(struct up *u, uint16_t id, const uint8_t *msg, size_t len
 	query_map_del(&l->map, q);
 	q->back_slot = NULL;
 	l->busy = true;
+	query_moved_end(q);
 	answered(l, q);
 	if (t->shared.n || t->alone.n)
 		transport_pump(t);
@@ -359,7 +372,19 @@ static void link_closed(struct up *u, enum reason why)
 	transport_judge(t);
 }
 
-const struct up_events link_events = {link_opened, link_reply, link_refused, link_closed};
+/* link_ended: those that are out may still be answered; with none it closes now, not when the peer gets round to it. */
+static void link_ended(struct up *u)
+{
+	struct link *l = u->owner;
+	struct transport *t = l->t;
+
+	MAGIC_CHECK(l, LINK_MAGIC);
+	l->drain = true;
+	link_rest(l);
+	transport_pump(t);
+}
+
+const struct up_events link_events = {link_opened, link_reply, link_refused, link_closed, link_ended};
 
 /* ---- the back's own ops ---- */
 static int stream_send(struct back *b, struct query *q)
@@ -369,6 +394,7 @@ static int stream_send(struct back *b, struct query *q)
 	int err;
 
 	t->wanted_ms = transport_now(t);
+	q->was_slot = NULL;
 	if (t->shared.n + t->alone.n >= QUEUE_MAX)
 		return -EAGAIN;
 	queue_push(k, q);
@@ -386,18 +412,17 @@ static int stream_send(struct back *b, struct query *q)
 
 static void stream_cancel(struct back *b, struct query *q)
 {
-	struct transport *t = transport_of(b);
 	struct queue *k = q->back_slot;
 	struct link *l = q->back_slot;
 
+	(void)transport_of(b);
+	query_moved_end(q);
 	if (k->magic == QUEUE_MAGIC) {
 		queue_del(k, q);
 		return;
 	}
 	MAGIC_CHECK(l, LINK_MAGIC);
-	query_map_del(&l->map, q);
-	t->ops->forget(l->up, q->back_id);
-	l->forgotten++;
+	link_give_up(l, q);
 	if (q->core->now_ms >= q->end_ms) { /* else another backend was faster, or all ends */
 		atomic_fetch_add_explicit(&b->server->tcp_read_timeouts, 1, memory_order_relaxed);
 		if (l->up->heard_ms <= q->sent_us / 1000)
@@ -475,5 +500,6 @@ void back_stream_reset(struct back *b)
 		else
 			link_close(l, REASON_CONN_RACED);
 	}
+	t->trouble_ms = 0; /* that was before */
 	transport_pump(t);
 }

@@ -7,7 +7,7 @@
  *   ──────────▶ queue ────────────────────────▶ link ─────────────────────────▶
  *                 ▲                              │      refused: query_lost()
  *                 └──────────────────────────────┘
- *        the link died, or another opened while it was silent
+ *        the link died, or another opened while it was silent (transport_move.c: its answer still counts)
  *
  * send() never waits for a connection, and no connection waits for a query's deadline: that is the core's alone.
  *
@@ -75,6 +75,8 @@ struct link {
 	struct up *up;
 	struct link *next; /* newer ones first */
 	struct query_map map;
+	struct query *moved_first, *moved_last; /* queries that moved from here and are not answered yet, by was_id */
+	unsigned moved;
 	unsigned sent, answers;
 	unsigned forgotten;   /* queries that left: their replies are no surprise */
 	unsigned shake_ms;    /* connecting and handshake */
@@ -88,6 +90,7 @@ struct transport {
 	uint32_t magic;
 	bool bare;            /* no TLS of its own: the factory was injected */
 	bool suspect;         /* we said so */
+	bool losing;          /* the core has one of |leaving| just now, and may tidy up */
 	bool mute;            /* and a connection alone proves nothing, a reply does */
 	struct lane *lane;
 	const struct up_ops *ops;
@@ -118,6 +121,10 @@ static inline uint64_t transport_now(const struct transport *t)
 {
 	return loop_ms(&t->lane->loop);
 }
+static inline bool link_empty(const struct link *l) /* no answer can come in any more */
+{
+	return l->map.count == 0 && l->moved == 0;
+}
 static inline unsigned transport_quota(const struct transport *t) /* 0: none now */
 {
 	return t->quota && transport_now(t) < t->quota_until_ms ? t->quota : 0;
@@ -131,6 +138,7 @@ static inline bool transport_scarce(const struct transport *t) /* a link takes f
 struct transport *transport_of(struct back *) NONNULL;
 void queue_push(struct queue *, struct query *) NONNULL;
 void queue_del(struct queue *, struct query *) NONNULL;
+void transport_wait_first(struct transport *, struct query *) NONNULL; /* at the head of its queue */
 /* transport_pump sends what can be sent and starts the connections that are missing; calls nothing of the core. */
 void transport_pump(struct transport *) NONNULL;
 /* transport_requeue takes all queries off a link, back to the head of their queue.  |weight|: what it counts against
@@ -138,6 +146,14 @@ void transport_pump(struct transport *) NONNULL;
 void transport_requeue(struct link *, unsigned weight) NONNULL;
 /* transport_lose ends with the queries in |leaving|: the core may send them here again while it runs. */
 void transport_lose(struct transport *, enum reason) NONNULL;
+
+/* ---- transport_move.c ---- */
+void link_give_up(struct link *, struct query *) NONNULL; /* off its map: no answer is wanted from here any more */
+void link_leave(struct link *) NONNULL;                   /* all queries off it, back to the head of their queue */
+struct query *link_moved(const struct link *, uint16_t id) NONNULL; /* the one that left under this id and waits on */
+void link_take_back(struct link *, struct query *) NONNULL;  /* it is answered here after all */
+void link_unremember(struct link *, struct query *) NONNULL; /* it will not be */
+void query_moved_end(struct query *) NONNULL; /* no answer is wanted from where it moved from, if it did; may close that */
 
 /* ---- transport_link.c ---- */
 bool link_used(const struct link *) NONNULL;    /* it took as many queries as the peer answers */

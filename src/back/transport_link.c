@@ -1,6 +1,5 @@
 /* transport_link.c: the connections of a transport: to which address, how many, which one goes when there are too many. */
 #include "transport.h"
-#include <inttypes.h>
 
 enum { TLS_AGAIN_MS = 10000, WAY_FORGIVEN_MS = 5000, REPLACE_MS = 1000, NO_ROUTE_MS = 16 };
 
@@ -81,7 +80,7 @@ static int tls_ready(struct transport *t, uint64_t now)
 	if (t->tls)
 		return 0;
 	t->tls_failed_ms = now;
-	log_limited(&t->lane->log_connect, now, LOG_WARN_, TAG_BACK, "%s", error);
+	log_paced(&t->base.server->trouble, now, LOG_WARN_, TAG_BACK, "%s", error);
 	return -EPROTO;
 }
 
@@ -126,8 +125,11 @@ void link_take_out(struct link *l, enum reason why)
 		p = &(*p)->next;
 	}
 	*p = l->next;
+	while (l->moved_first)
+		link_unremember(l, l->moved_first);
 	t->n--;
 	atomic_fetch_sub_explicit(&t->base.server->connections, 1, memory_order_relaxed);
+	__atomic_store_n(&t->lane->links, t->lane->links - 1, __ATOMIC_RELAXED);
 	stat_reason(&t->lane->counters, why);
 }
 
@@ -169,12 +171,12 @@ void link_rest(struct link *l)
 	const struct transport *t = l->t;
 	unsigned idle = 0, most = idle_most(t);
 
-	if (!l->open || l->map.count || l->busy)
+	if (!l->open || !link_empty(l) || l->busy)
 		return;
 	if (most == 0 && t->base.server->conf.keep_warm_s)
 		most = 1; /* or it would be opened again at once */
 	for (const struct link *o = t->links; o; o = o->next)
-		idle += o->open && o->map.count == 0;
+		idle += o->open && link_empty(o);
 	if (l->drain || l->alone || idle > most ||
 		(transport_idle_s(t) == 0 && t->base.server->conf.keep_warm_s == 0))
 		link_close(l, REASON_CONN_IDLE);
@@ -195,7 +197,7 @@ static unsigned worth_closing(const struct link *l, unsigned attempts, bool firs
 	if (l->busy)
 		return 0;
 	if (l->open && l->map.count == 0 && (l->drain || l->suspect || link_used(l) || l->alone || l->t->alone.n))
-		return 4;
+		return l->moved ? 1 : 4;
 	if (!l->open && attempts > 1 && !first)
 		return 3; /* the first one has its whole time */
 	if (!l->open && attempts == 1 && now - l->born_ms >= REPLACE_MS)
@@ -229,10 +231,11 @@ bool transport_evict(struct transport *t, bool alone)
 }
 
 /* ---- opening ---- */
-static void count_new(struct server *s)
+static void count_new(struct lane *lane, struct server *s)
 {
 	uint64_t n = atomic_fetch_add_explicit(&s->connections, 1, memory_order_relaxed) + 1;
 
+	__atomic_store_n(&lane->links, lane->links + 1, __ATOMIC_RELAXED);
 	atomic_fetch_add_explicit(&s->tcp_new_connections, 1, memory_order_relaxed);
 	if (n > atomic_load_explicit(&s->tcp_max_connections, memory_order_relaxed))
 		atomic_store_explicit(&s->tcp_max_connections, n, memory_order_relaxed);
@@ -260,7 +263,7 @@ static int link_open(struct transport *t, const struct way *w, bool alone)
 	l->next = t->links;
 	t->links = l;
 	t->n++;
-	count_new(t->base.server);
+	count_new(t->lane, t->base.server);
 	return 0;
 }
 
@@ -320,19 +323,10 @@ uint64_t back_stream_unused_ms(const struct back *b)
 {
 	const struct transport *t = (const struct transport *)(const void *)b; /* base is its first member */
 
-	if (t->shared.n || t->alone.n)
+	if (t->shared.n || t->alone.n || t->leaving.n || t->losing)
 		return 0;
 	for (const struct link *l = t->links; l; l = l->next)
 		if (l->map.count)
 			return 0;
 	return transport_now(t) - t->wanted_ms;
-}
-
-void back_stream_show(const struct back *b, struct text *out)
-{
-	const struct transport *t = (const struct transport *)(const void *)b;
-
-	for (const struct link *l = t->links; l; l = l->next)
-		text_addf(out, "%s: %s, %u in flight, %" PRIu64 " queries\n", server_name(b->server),
-			!l->open ? "connecting" : l->suspect ? "silent" : "connected", l->map.count, l->up->queries);
 }

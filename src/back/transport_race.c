@@ -37,9 +37,24 @@ static void mark(struct transport *t, bool suspect)
 		server_suspect(t->base.server, suspect);
 }
 
+/* well says that a backend answers again, where its troubles were said. */
+static void well(struct transport *t)
+{
+	struct server *s = t->base.server;
+	unsigned more;
+
+	if (!log_paced_end(&s->trouble, &more))
+		return;
+	if (more)
+		log_info(BACK, "backend %s answers again, after %u more failures", server_name(s), more);
+	else
+		log_info(BACK, "backend %s answers again", server_name(s));
+}
+
 void transport_alive(struct transport *t, bool answered)
 {
 	if (answered) {
+		well(t);
 		t->fails = 0;
 		t->mute_ms = MUTE_MS;
 	} else if (t->mute && !over_tls(t)) {
@@ -75,18 +90,32 @@ static unsigned deaf_ms(const struct link *l)
 	return (unsigned)sooner(later(usual, DEAF_MS), DEAF_MAX_MS);
 }
 
-/* replace: the link's one query is asked again on a new one. */
-static void replace(struct link *l)
+/* mute_ms: hearing nothing for so long is no matter of being slow, as its replies usually are. */
+static uint64_t mute_ms(const struct transport *t)
 {
-	transport_requeue(l, 1);
-	link_close(l, REASON_CONN_SILENT);
+	return sooner(later(t->mute_ms, 2ull * t->reply_us / 1000), MUTE_MAX_MS);
+}
+
+/* look_alone: where the link's one query gets no answer it is asked again on a new one.  A path that is dead has no use
+ * for this one any more; a process that says nothing may yet answer: the more often it was asked, the longer it may take. */
+static void look_alone(struct link *l, unsigned owed, uint64_t quiet)
+{
+	const struct query *q = l->map.first;
+
+	if (owed > deaf_ms(l)) {
+		transport_requeue(l, 1);
+		link_close(l, REASON_CONN_SILENT);
+	} else if (!q->xfr && quiet >= mute_ms(l->t) * (q->was_slot ? 3 : 1)) {
+		link_leave(l);
+		link_rest(l); /* when it was not the first that it left */
+	}
 }
 
 static void look_idle(struct link *l, uint64_t now)
 {
 	struct transport *t = l->t;
 
-	if (now - l->rest_ms < 1000ull * transport_idle_s(t))
+	if (l->moved || now - l->rest_ms < 1000ull * transport_idle_s(t))
 		return;
 	if (link_healthy(l) && keeps_warm(t, now)) {
 		unsigned healthy = 0;
@@ -114,11 +143,11 @@ static void look_waiting(struct link *l, uint64_t now)
 	if (l->suspect || (l->alone && q->soas))
 		return;
 	owed = t->ops->silent_ms(l->up);
-	if (l->alone && (owed > deaf_ms(l) || (quiet >= t->mute_ms && !q->xfr)))
-		replace(l);
+	if (l->alone)
+		look_alone(l, owed, quiet);
 	else if (owed > deaf_ms(l))
 		link_suspect(l, false, now - owed);
-	else if (quiet >= t->mute_ms && !l->alone)
+	else if (quiet >= mute_ms(t))
 		link_suspect(l, true, now);
 }
 
@@ -179,7 +208,7 @@ static unsigned demand(const struct transport *t, uint64_t now, bool *urgent_r)
 	return !healthy && (keeps_warm(t, now) || searches(t, now));
 }
 
-static uint64_t pace_ms(const struct transport *t, uint64_t now, bool urgent)
+static unsigned pace_ms(const struct transport *t, uint64_t now, bool urgent)
 {
 	if (t->why == REASON_BACKEND_CERTIFICATE)
 		return REFUSED_HUNT_MS; /* handshakes are dear, and it will hardly have another soon */
@@ -280,7 +309,7 @@ static bool goes(const struct query *q, enum reason why)
 	if (why == REASON_NO_ROUTE || why == REASON_BACKEND_CERTIFICATE)
 		return true;
 	if (q->relay)
-		return waited_ms >= BOUNCE_MS; /* its own worker knows of others */
+		return waited_ms >= BOUNCE_MS && !q->sole; /* its own worker knows of others */
 	return back_elsewhere(q) && (q->tries <= 2 || waited_ms >= GIVE_MS);
 }
 
@@ -303,9 +332,7 @@ static void collect_link(struct link *l, enum reason why)
 		next = q->back_next;
 		if (!goes(q, why))
 			continue;
-		query_map_del(&l->map, q);
-		t->ops->forget(l->up, q->back_id);
-		l->forgotten++;
+		link_give_up(l, q);
 		queue_push(&t->leaving, q);
 	}
 }
@@ -358,6 +385,8 @@ static uint64_t link_next_ms(const struct link *l, uint64_t now)
 		return l->born_ms + 1000ull * t->base.server->conf.connect_timeout_s;
 	if (l->map.count)
 		return now + soon_deaf_ms(l);
+	if (l->moved)
+		return now + TICK_MS; /* it is idle when they are answered elsewhere */
 	return later(l->rest_ms + 1000ull * transport_idle_s(t), t->wanted_ms + 1000ull * t->base.server->conf.keep_warm_s);
 }
 
@@ -368,8 +397,12 @@ static uint64_t next_ms(const struct transport *t, uint64_t now)
 
 	if (t->leaving.n)
 		return now + 1;
-	if (demand(t, now, &urgent) || t->alone.n)
-		at = later(t->tried_ms + pace_ms(t, now, urgent || t->alone.n), now + 1);
+	if (demand(t, now, &urgent) || t->alone.n) {
+		unsigned pace = pace_ms(t, now, urgent || t->alone.n);
+
+		/* one that is due and has not begun cannot: no address, no room */
+		at = t->tried_ms + pace > now ? t->tried_ms + pace : now + pace;
+	}
 	if (t->shared.n || t->alone.n)
 		at = sooner(at, now + TICK_MS);
 	if (t->suspect)

@@ -163,7 +163,7 @@ static void failed(struct up_conn *c, int err, enum reason why, const char *doin
 		c->err = err;
 	up_conn_kill(c, why);
 	if (!c->check && (tls || !c->up.opened_ms))
-		log_limited(&c->lane->log_connect, up_conn_now(c), LOG_WARN_, TAG_BACK, "backend %s: %s: %s",
+		log_paced(&c->server->trouble, up_conn_now(c), LOG_WARN_, TAG_BACK, "backend %s: %s: %s",
 			server_name(c->server), tls ? "TLS" : doing, tls ? tls_error(c->wire.tls) : strerror(-err));
 }
 
@@ -382,7 +382,7 @@ static int open_socket(const struct up_plan *plan)
 	o.fast_open = o.fast_open && !plan->check;
 	fd = sock_connect(plan->to, &o);
 	if (fd < 0 && !plan->check)
-		log_limited(&plan->lane->log_connect, loop_ms(&plan->lane->loop), LOG_WARN_, TAG_BACK,
+		log_paced(&plan->server->trouble, loop_ms(&plan->lane->loop), LOG_WARN_, TAG_BACK,
 			"backend %s: connect: %s", server_name(plan->server), strerror(-fd));
 	if (fd >= 0)
 		keep_alive(fd, IDLE_S, IDLE_EVERY_S, 0);

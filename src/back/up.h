@@ -19,6 +19,7 @@ struct up_events {
 	 * |unseen|: the backend did not look at it: ask again */
 	void (*refused)(struct up *, uint16_t id, enum reason, bool unseen);
 	void (*closed)(struct up *, enum reason);     /* the last call; the up is gone when it returns */
+	void (*ended)(struct up *);                   /* takes no more queries, ever (GOAWAY); the last may be answered yet */
 };
 
 /* What is whose.  An up counts what only it can see: tcp_died_sending, tcp_write_timeouts (tcpSendTimeout: the peer does
@@ -80,6 +81,5 @@ void session_cache_put(struct session_cache *, struct tls_session *, uint64_t wa
 /* session_cache_take: the newest that is still good, NULL none.  A TLS 1.3 ticket leaves the cache (used once) and is the
  * caller's to free; others are lent: |*lent_r|. */
 struct tls_session *session_cache_take(struct session_cache *, uint64_t wall_s, bool *lent_r) NONNULL;
-unsigned session_cache_count(const struct session_cache *) NONNULL;
 
 #endif

@@ -162,39 +162,46 @@ const char *addr_print(const struct addr *a, bool with_port, char buf[ADDR_TEXT]
 	return buf;
 }
 
+/* Where things lie in the addresses of sockets, which may be anywhere in memory. */
+enum {
+	PORT = offsetof(struct sockaddr_in, sin_port),
+	IP4 = offsetof(struct sockaddr_in, sin_addr),
+	IP6 = offsetof(struct sockaddr_in6, sin6_addr),
+	SCOPE = offsetof(struct sockaddr_in6, sin6_scope_id),
+};
+_Static_assert(PORT == offsetof(struct sockaddr_in6, sin6_port), "the port stands in one place");
+
 void addr_from_sockaddr(struct addr *a, const struct sockaddr *sa)
 {
+	const uint8_t *p = (const uint8_t *)sa;
+
 	memset(a, 0, sizeof(*a));
 	if (sa->sa_family == AF_INET) {
-		struct sockaddr_in in;
-		memcpy(&in, sa, sizeof(in));
-		a->family = AF_INET;
-		a->port = ntohs(in.sin_port);
-		memcpy(a->ip, &in.sin_addr, 4);
+		memcpy(a->ip, p + IP4, 4);
 	} else if (sa->sa_family == AF_INET6) {
-		struct sockaddr_in6 in6;
-		memcpy(&in6, sa, sizeof(in6));
-		a->family = AF_INET6;
-		a->port = ntohs(in6.sin6_port);
-		a->scope = in6.sin6_scope_id;
-		memcpy(a->ip, &in6.sin6_addr, 16);
+		memcpy(&a->scope, p + SCOPE, sizeof(a->scope));
+		memcpy(a->ip, p + IP6, 16);
+	} else {
+		return;
 	}
+	a->family = sa->sa_family;
+	a->port = get16(p + PORT);
 }
 
 socklen_t addr_to_sockaddr(const struct addr *a, struct sockaddr_storage *ss)
 {
-	if (a->family == AF_INET) {
-		struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(a->port)};
-		memcpy(&in.sin_addr, a->ip, 4);
-		memcpy(ss, &in, sizeof(in));
-		return sizeof(in);
-	}
-	if (a->family == AF_INET6) {
-		struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = htons(a->port)};
-		in6.sin6_scope_id = a->scope;
-		memcpy(&in6.sin6_addr, a->ip, 16);
-		memcpy(ss, &in6, sizeof(in6));
-		return sizeof(in6);
+	uint8_t *p = (uint8_t *)ss;
+	bool v6 = a->family == AF_INET6;
+	socklen_t size = v6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
+
+	if (v6 || a->family == AF_INET) {
+		memset(p, 0, size);
+		ss->ss_family = a->family;
+		put16(p + PORT, a->port);
+		memcpy(p + (v6 ? IP6 : IP4), a->ip, v6 ? 16 : 4);
+		if (v6)
+			memcpy(p + SCOPE, &a->scope, sizeof(a->scope));
+		return size;
 	}
 	memset(ss, 0, sizeof(*ss)); /* family AF_UNSPEC */
 	return 0;

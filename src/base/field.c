@@ -137,7 +137,7 @@ static int set_bool(const struct field *f, void *object, const struct arg *a, co
 static int set_u32(const struct field *f, void *object, const struct arg *a, const char **error_r)
 {
 	bool ranged = f->min != 0 || f->max != 0;
-	double v, min = f->min, max = ranged ? f->max : UINT32_MAX;
+	double v, min = f->min, max = ranged ? (double)f->max : (double)UINT32_MAX;
 	if (!arg_read_num(a, &v) || !(v >= min && v <= max) || v != floor(v))
 		return expected_number(f, "a whole number", min, max, a, error_r);
 	uint32_t u = (uint32_t)v;
@@ -149,7 +149,7 @@ static int set_double(const struct field *f, void *object, const struct arg *a,
 	const char **error_r)
 {
 	bool ranged = f->min != 0 || f->max != 0;
-	double v, min = ranged ? f->min : -INFINITY, max = ranged ? f->max : INFINITY;
+	double v, min = ranged ? (double)f->min : -(double)INFINITY, max = ranged ? (double)f->max : (double)INFINITY;
 	if (!arg_read_num(a, &v) || !isfinite(v) || !(v >= min && v <= max))
 		return expected_number(f, "a number", min, max, a, error_r);
 	memcpy(field_at(f, object), &v, sizeof(v));
@@ -280,6 +280,40 @@ static int field_copy(const struct field *f, void *to, const void *from)
 		return list_copy(field_at(f, to), field_in(f, from));
 	default:
 		return 0;
+	}
+}
+
+static bool same_text(const char *a, const char *b)
+{
+	return strcmp(a != NULL ? a : "", b != NULL ? b : "") == 0;
+}
+
+static bool same_list(const struct field_list *a, const struct field_list *b)
+{
+	if (a->n != b->n)
+		return false;
+	for (size_t i = 0; i < a->n; i++)
+		if (!same_text(a->v[i], b->v[i]))
+			return false;
+	return true;
+}
+
+bool field_same(const struct field *f, const void *a, const void *b)
+{
+	const void *x = field_in(f, a), *y = field_in(f, b);
+	switch (f->type) {
+	case FIELD_BOOL:
+		return *(const bool *)x == *(const bool *)y;
+	case FIELD_U32:
+		return *(const uint32_t *)x == *(const uint32_t *)y;
+	case FIELD_DOUBLE:
+		return *(const double *)x == *(const double *)y;
+	case FIELD_STR:
+		return same_text(*(char *const *)x, *(char *const *)y);
+	case FIELD_LIST:
+		return same_list(x, y);
+	default:
+		return true;
 	}
 }
 

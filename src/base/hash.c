@@ -58,12 +58,11 @@ uint64_t hash_sip13(const uint8_t key[16], const void *data, size_t len)
 		k0 ^ UINT64_C(0x6c7967656e657261),
 		k1 ^ UINT64_C(0x7465646279746573),
 	};
-	uint64_t last = (uint64_t)len << 56;
+	uint8_t last[8] = {[7] = (uint8_t)len};
 	for (; len >= 8; len -= 8, p += 8)
 		sip_word(&s, load_le64(p));
-	for (unsigned i = 0; i < len; i++)
-		last |= (uint64_t)p[i] << (8 * i);
-	sip_word(&s, last);
+	memcpy(last, p, len);
+	sip_word(&s, load_le64(last));
 	s.v2 ^= 0xff;
 	sip_round(&s);
 	sip_round(&s);

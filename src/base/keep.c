@@ -6,7 +6,8 @@
 
 #include <pthread.h>
 
-enum { STEP = 32, KINDS = 32 };
+/* Of the smallest kind there may be an item for every descriptor. */
+enum { STEP = 24, KINDS = 43 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct slab kinds[KINDS]; /* STEP bytes, two times STEP … */

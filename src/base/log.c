@@ -250,6 +250,16 @@ void log_at(enum log_level level, enum logtag tag, const char *fmt, ...)
 	va_end(ap);
 }
 
+void log_lines(enum logtag tag, char *text)
+{
+	for (char *end; text && *text; text = end) {
+		end = text + strcspn(text, "\n");
+		if (*end)
+			*end++ = '\0';
+		log_at(LOG_INFO_, tag, "%s", text);
+	}
+}
+
 void log_limited(struct log_site *site, uint64_t now_ms, enum log_level level, enum logtag tag,
 	const char *fmt, ...)
 {

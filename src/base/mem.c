@@ -3,6 +3,9 @@
 #include <stdlib.h>
 #ifdef __GLIBC__
 #include <malloc.h>
+#include <pthread.h>
+#include <sys/mman.h>
+#include <unistd.h>
 #endif
 
 enum { ARENA_BLOCK_MAX = 65536, ARENA_ALIGN = _Alignof(max_align_t) };
@@ -77,30 +80,96 @@ unsigned long mem_calls(void)
 }
 
 #ifdef __GLIBC__
-/* empty_thread_cache: glibc keeps the last pieces of each small size that a thread freed, some hundred of them, as if they
- * were in use; each holds a page.  A piece that has grown into the free space behind it is too large to be kept. */
-static void empty_thread_cache(void)
+/* ---- what glibc keeps: of each small size the last pieces that a thread freed, some hundred of them, as if they were in
+ * use, each holding a page; and the end of the heap of each thread but the first ---- */
+struct cached {
+	struct cached *next;
+};
+
+static void *free_cached(void *first)
 {
-	enum { SMALLEST = 24, LARGEST = 1032, STEP = 16, KEPT = 7, TOO_LARGE = 2048 };
+	for (struct cached *p = first, *next; p; p = next) {
+		next = p->next;
+		free(p);
+	}
+	return NULL;
+}
+
+/* end_cached frees them in a thread that ends: what is kept for it goes with it. */
+static void end_cached(struct cached *first)
+{
+	pthread_attr_t attr;
+	pthread_t thread;
+
+	if (pthread_attr_init(&attr) != 0) {
+		free_cached(first);
+		return;
+	}
+	(void)pthread_attr_setstacksize(&attr, 128 << 10);
+	if (pthread_create(&thread, &attr, free_cached, first) == 0)
+		pthread_join(thread, NULL);
+	else
+		free_cached(first);
+	pthread_attr_destroy(&attr);
+}
+
+/* give_cached takes the calling thread's pieces away from it, and some that are free anyway: not many at a time. */
+static void give_cached(void)
+{
+	enum { SMALLEST = 24, LARGEST = 1032, STEP = 16, KEPT = 7, BATCH = 48 << 10 };
+	struct cached *first = NULL;
+	size_t bytes = 0;
 
 	for (size_t size = SMALLEST; size <= LARGEST; size += STEP) {
-		void *p[KEPT];
+		for (unsigned i = 0; i < KEPT; i++) {
+			struct cached *p = malloc(size);
 
-		for (unsigned i = 0; i < KEPT; i++)
-			p[i] = malloc(size);
-		for (unsigned i = KEPT; i-- > 0;) { /* fresh ones lie in a row: the last first */
-			void *grown = p[i] ? realloc(p[i], TOO_LARGE) : NULL;
-
-			free(grown ? grown : p[i]);
+			if (!p)
+				break;
+			p->next = first;
+			first = p;
+			bytes += size;
+		}
+		if (first && (bytes > BATCH || size + STEP > LARGEST)) {
+			end_cached(first);
+			first = NULL;
+			bytes = 0;
 		}
 	}
 }
+
+/* give_end: large pieces that no hole has room for come from the end; what is in them is ours to throw away. */
+static void give_end(void)
+{
+	enum { PIECES = 8, SIZE = 100 << 10 };
+	const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+	char *p[PIECES];
+
+	for (unsigned i = 0; i < PIECES; i++) {
+		p[i] = malloc(SIZE);
+		if (p[i]) {
+			size_t skip = (page - (uintptr_t)p[i] % page) % page;
+
+			(void)madvise(p[i] + skip, (SIZE - skip) / page * page, MADV_DONTNEED);
+		}
+	}
+	for (unsigned i = PIECES; i-- > 0;)
+		free(p[i]);
+}
 #endif
+
+void mem_trim_thread(void)
+{
+#ifdef __GLIBC__
+	give_cached();
+	give_end();
+#endif
+}
 
 void mem_trim(void)
 {
+	mem_trim_thread();
 #ifdef __GLIBC__
-	empty_thread_cache();
 	malloc_trim(0);
 #endif
 }

@@ -3,26 +3,34 @@
 
 #include <stddef.h>
 
-enum { PAGE = 64 << 10 };
+/* A page of small items is smaller: there are still many of them in it, and one that stays holds less. */
+enum { PAGE = 64 << 10, SMALL = 64, SMALL_PAGE = 16 << 10 };
 
 struct slab_page {
 	struct slab_page *next, *prev; /* among the pages with room */
 	struct slab_item *free;        /* items given back */
 	uint32_t used, fresh;          /* items given out; items from here on were never given out */
-	max_align_t align[];
+	uint64_t items[];
 };
 
-struct slab_item { /* in front of every item */
-	struct slab_page *page;
-	struct slab_item *next; /* while it is free */
-	max_align_t payload[];
+struct slab_item {
+	union {
+		struct slab_page *page;
+		uint64_t align;
+	};
+	union {
+		struct slab_item *next; /* while it is free */
+		uint64_t payload[1];
+	};
 };
 
 void slab_init(struct slab *s, size_t size)
 {
-	*s = (struct slab){.size = (uint32_t)(sizeof(struct slab_item) +
-					      ((size + sizeof(max_align_t) - 1) & ~(sizeof(max_align_t) - 1)))};
-	s->per_page = (uint32_t)((PAGE - sizeof(struct slab_page)) / s->size);
+	size_t words = (size + sizeof(uint64_t) - 1) / sizeof(uint64_t);
+
+	words = words ? words : 1;
+	*s = (struct slab){.size = (uint32_t)(offsetof(struct slab_item, payload) + words * sizeof(uint64_t))};
+	s->per_page = (uint32_t)(((size <= SMALL ? SMALL_PAGE : PAGE) - sizeof(struct slab_page)) / s->size);
 	must(s->per_page > 0);
 }
 
@@ -76,11 +84,11 @@ void *slab_get(struct slab *s)
 	if (item)
 		p->free = item->next;
 	else
-		item = (struct slab_item *)(void *)((char *)p->align + (size_t)p->fresh++ * s->size);
+		item = (struct slab_item *)(void *)((char *)p->items + (size_t)p->fresh++ * s->size);
 	item->page = p;
 	if (++p->used == s->per_page)
 		open_del(s, p);
-	return memset(item->payload, 0, s->size - sizeof(*item));
+	return memset(item->payload, 0, s->size - offsetof(struct slab_item, payload));
 }
 
 void slab_put(struct slab *s, void *payload)

@@ -109,6 +109,48 @@ void text_free(struct text *t)
 	memset(t, 0, sizeof(*t));
 }
 
+/* What each character of base64url stands for, 64: nothing. */
+static unsigned base64_value(char c)
+{
+	if (c >= 'a' && c <= 'z')
+		return (unsigned)(c - 'a') + 26;
+	if (c >= 'A' && c <= 'Z')
+		return (unsigned)(c - 'A');
+	if (c >= '0' && c <= '9')
+		return (unsigned)(c - '0') + 52;
+	return c == '-' ? 62 : c == '_' ? 63 : 64;
+}
+
+ssize_t text_base64url(const char *p, size_t len, uint8_t *out, size_t cap, unsigned *rest_r)
+{
+	size_t have = 0;
+	uint32_t bits = 0;
+
+	if (len % 4 == 1)
+		return -EBADMSG;
+	if (len / 4 * 3 + len % 4 * 3 / 4 > cap)
+		return -EMSGSIZE;
+	for (size_t i = 0; i < len; i++) {
+		unsigned v = base64_value(p[i]);
+
+		if (unlikely(v > 63))
+			return -EBADMSG;
+		bits = bits << 6 | v;
+		if (i % 4 != 0)
+			out[have++] = (uint8_t)(bits >> (6 - i % 4 * 2));
+	}
+	*rest_r = bits & ((len % 4 == 2 ? 0xfu : len % 4 == 3 ? 3u : 0u));
+	return (ssize_t)have;
+}
+
+bool text_like(const char *s, const char *form)
+{
+	for (; *form; s++, form++)
+		if (*form == 'x' ? !isxdigit((unsigned char)*s) : *s != *form)
+			return false;
+	return !*s;
+}
+
 int text_u64(const char *s, uint64_t *out_r)
 {
 	uint64_t v = 0;
@@ -173,6 +215,8 @@ static unsigned distance(const char *a, const char *b)
 
 void text_near_try(struct text_near *n, const char *candidate)
 {
+	if (!TEXT_HINTS)
+		return;
 	size_t len = strlen(n->word);
 	/* A third of the letters may differ, and NEAR_MAX at most: more is another word. */
 	unsigned most = len < 3 ? 0 : len / 3 < NEAR_MAX ? (unsigned)(len / 3) : NEAR_MAX, d = distance(n->word, candidate);

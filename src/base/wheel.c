@@ -52,19 +52,19 @@ static unsigned slot_of(uint64_t tick)
 
 static bool bit_get(const struct wheel *w, unsigned slot)
 {
-	return w->bits[slot / 64] >> (slot % 64) & 1;
+	return w->bits[slot / WHEEL_WORD] >> (slot % WHEEL_WORD) & 1;
 }
 
 static void bit_clear(struct wheel *w, unsigned slot)
 {
-	w->bits[slot / 64] &= ~(UINT64_C(1) << (slot % 64));
+	w->bits[slot / WHEEL_WORD] &= ~(1ul << (slot % WHEEL_WORD));
 }
 
 static void slot_add(struct wheel *w, struct wheel_node *node)
 {
 	unsigned slot = slot_of(tick_of(node->at_ms));
 	list_append(&w->slot[slot], &node->link);
-	w->bits[slot / 64] |= UINT64_C(1) << (slot % 64);
+	w->bits[slot / WHEEL_WORD] |= 1ul << (slot % WHEEL_WORD);
 }
 
 /* Fires what is due in one slot.  The list is taken off first: whatever a fire() arms lands in
@@ -129,7 +129,7 @@ size_t wheel_run(struct wheel *w, uint64_t now_ms)
 	uint64_t span = now_tick - first + 1;
 	if (span > WHEEL_SLOTS)
 		span = WHEEL_SLOTS;
-	for (uint64_t i = 0; i < span && w->count != 0; i++) {
+	for (unsigned i = 0, n = (unsigned)span; i < n && w->count != 0; i++) {
 		unsigned slot = slot_of(first + i);
 		if (bit_get(w, slot))
 			fired += slot_run(w, slot, now_tick, now_ms);
@@ -144,9 +144,9 @@ int64_t wheel_next(const struct wheel *w, uint64_t now_ms)
 		return -1;
 	uint64_t tick = w->done_tick + 1;
 	for (unsigned seen = 0; seen <= WHEEL_SLOTS;) {
-		unsigned slot = slot_of(tick), offset = slot % 64;
-		uint64_t word = w->bits[slot / 64] >> offset;
-		unsigned step = word != 0 ? (unsigned)__builtin_ctzll(word) : 64 - offset;
+		unsigned slot = slot_of(tick), offset = slot % WHEEL_WORD;
+		unsigned long word = w->bits[slot / WHEEL_WORD] >> offset;
+		unsigned step = word != 0 ? (unsigned)__builtin_ctzl(word) : WHEEL_WORD - offset;
 		tick += step;
 		seen += step;
 		if (word != 0)

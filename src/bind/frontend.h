@@ -21,13 +21,21 @@ int frontend_list_add(struct field_list *, const char *s, size_t len) WUNUSED NO
 int frontend_certs(struct bind_tls *tls, const struct arg *certs, const struct arg *keys, const char **error_r) WUNUSED;
 bool frontend_given(const struct arg *certs); /* not nil, "" or {} */
 
-/* frontend_add adds the listener that |b| (taken over: empty afterwards) describes, after |options|; |doh|: those of
- * DoH are known, too.  |more| (may be NULL) takes an option that no table has: 1 taken, 0 unknown, -EINVAL. */
-int frontend_add(lua_State *, const struct word *, struct bind_conf *b, const struct arg *options, bool doh,
-	int (*more)(struct bind_conf *, const struct arg_pair *, const char **error_r));
-
+/* A kind of encrypted listeners. */
+struct frontend_kind {
+	uint8_t proto;
+	const struct class *class;
+	/* fill: what the word's arguments behind the address say; 0 or -EINVAL with a sentence. */
+	int (*fill)(struct bind_conf *, const struct arg *argv, const char **error_r);
+	/* more: an option that no table has: 1 taken, 0 unknown, -EINVAL.  NULL: there is none. */
+	int (*more)(struct bind_conf *, const struct arg_pair *, const char **error_r);
+};
+/* The words of every kind: a new listener (the first argument is its address, the last its options), one by its number,
+ * how many there are. */
+int frontend_add(lua_State *, const struct word *, const struct frontend_kind *, const struct arg *argv, size_t argc);
+int frontend_push(lua_State *, const struct word *, const struct frontend_kind *, const struct arg *index);
+int frontend_push_count(lua_State *, uint8_t proto);
 unsigned frontend_count(lua_State *, uint8_t proto);
-int frontend_push(lua_State *, const struct word *, const struct class *, uint8_t proto, const struct arg *index);
 /* frontend_bind: the listener in the file that is being read; NULL while running.  Raises an error when it is gone. */
 struct bind_conf *frontend_bind(lua_State *, const struct frontend *, const char *word);
 struct frontend_edit;

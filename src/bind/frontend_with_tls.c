@@ -125,7 +125,7 @@ int frontend_certs(struct bind_tls *t, const struct arg *certs, const struct arg
 		used++;
 		if (used > nkeys && !is_own(&cert[i]))
 			return error_set(error_r, "keys: got %zu, expected one for each certificate: '%.80s' has none", nkeys, path);
-		if (used <= nkeys && path_of(&key[used - 1], "keys", &key_path, error_r) < 0)
+		if (used <= nkeys && !is_own(&cert[i]) && path_of(&key[used - 1], "keys", &key_path, error_r) < 0)
 			return -EINVAL;
 		if (add_one(t, path, key_path, "", error_r) < 0)
 			return -EINVAL;
@@ -136,32 +136,27 @@ int frontend_certs(struct bind_tls *t, const struct arg *certs, const struct arg
 }
 
 /* ---- a new listener ---- */
-struct options {
-	struct bind_conf *b;
-	bool doh;
-	int (*more)(struct bind_conf *, const struct arg_pair *, const char **error_r);
-};
-
-static int apply_one(lua_State *L, const struct word *w, const struct options *o, const struct arg_pair *pair,
-	const char **error_r)
+static int apply_one(lua_State *L, const struct word *w, const struct frontend_kind *k, struct bind_conf *b,
+	const struct arg_pair *pair, const char **error_r)
 {
+	bool doh = k->proto == PROTO_DOH;
 	const struct field *f = field_find(bind_fields, bind_field_count, pair->key);
 	int rc;
 
 	if (!f)
 		f = field_find(tls_bind_fields, tls_bind_field_count, pair->key);
-	if (!f && o->doh)
+	if (!f && doh)
 		f = field_find(doh_bind_fields, doh_bind_field_count, pair->key);
 	if (f)
-		return field_set(f, o->b, &pair->value, error_r);
-	rc = o->more ? o->more(o->b, pair, error_r) : 0;
+		return field_set(f, b, &pair->value, error_r);
+	rc = k->more ? k->more(b, pair, error_r) : 0;
 	if (rc == 0) {
 		struct lua_here here = {L, w->name};
 		struct text_near near = {.word = pair->key};
 
 		fields_near(bind_fields, bind_field_count, &near);
 		fields_near(tls_bind_fields, tls_bind_field_count, &near);
-		if (o->doh) {
+		if (doh) {
 			fields_near(doh_bind_fields, doh_bind_field_count, &near);
 			text_near_try(&near, "customResponseHeaders");
 		}
@@ -170,7 +165,8 @@ static int apply_one(lua_State *L, const struct word *w, const struct options *o
 	return rc < 0 ? rc : 0;
 }
 
-static int apply(lua_State *L, const struct word *w, const struct options *o, const struct arg *table, const char **error_r)
+static int apply(lua_State *L, const struct word *w, const struct frontend_kind *k, struct bind_conf *b,
+	const struct arg *table, const char **error_r)
 {
 	int rc = 0;
 
@@ -179,24 +175,35 @@ static int apply(lua_State *L, const struct word *w, const struct options *o, co
 		return 0;
 	}
 	for (size_t i = 0; arg_given(table) && i < table->t.pairs && rc == 0; i++)
-		rc = arg_given(&table->t.pair[i].value) ? apply_one(L, w, o, &table->t.pair[i], error_r) : 0;
-	if (o->b->tls.ticket_file[0] && !arg_get(table, "ticketsKeysRotationDelay"))
-		o->b->tls.ticket_rotation_s = 0; /* who brings keys changes them, too */
-	return rc == 0 ? bind_conf_check(o->b, error_r) : rc;
+		rc = arg_given(&table->t.pair[i].value) ? apply_one(L, w, k, b, &table->t.pair[i], error_r) : 0;
+	if (b->tls.ticket_file[0] && !arg_get(table, "ticketsKeysRotationDelay"))
+		b->tls.ticket_rotation_s = 0; /* who brings keys changes them, too */
+	return rc == 0 ? bind_conf_check(b, error_r) : rc;
 }
 
-int frontend_add(lua_State *L, const struct word *w, struct bind_conf *b, const struct arg *options, bool doh,
-	int (*more)(struct bind_conf *, const struct arg_pair *, const char **error_r))
+int frontend_add(lua_State *L, const struct word *w, const struct frontend_kind *k, const struct arg *argv, size_t argc)
 {
-	const struct options o = {b, doh, more};
 	const char *error = "out of memory";
-	int rc = apply(L, w, &o, options, &error);
+	struct bind_conf b;
+	int rc;
 
-	if (rc == 0 && (strcmp(b->tls.min_version, "tls1.0") == 0 || strcmp(b->tls.min_version, "tls1.1") == 0))
-		lua_warn_at(L, w->name, "minTLSVersion: %s is too old: tls1.2 is the least here", b->tls.min_version);
-	if (rc == 0 && conf_add_bind(lua_self(L)->draft, b, false) < 0)
+	lua_only_at_start(L, w->name);
+	lua_draft(L);
+	if (bind_conf_defaults(&b) < 0)
+		return lua_no_memory(L, w->name);
+	b.proto = k->proto;
+	b.addr = *(const struct addr *)argv[0].o.p;
+	rc = k->fill(&b, argv, &error);
+	if (rc == 0)
+		rc = apply(L, w, k, &b, &argv[argc - 1], &error);
+	b.where = lua_where_dup(L, w->name);
+	if (rc == 0 && !b.where)
 		rc = error_set(&error, "out of memory");
-	bind_conf_free(b);
+	if (rc == 0 && (strcmp(b.tls.min_version, "tls1.0") == 0 || strcmp(b.tls.min_version, "tls1.1") == 0))
+		lua_warn_at(L, w->name, "minTLSVersion: %s is too old: tls1.2 is the least here", b.tls.min_version);
+	if (rc == 0 && conf_add_bind(lua_self(L)->draft, &b, false) < 0)
+		rc = error_set(&error, "out of memory");
+	bind_conf_free(&b);
 	return rc < 0 ? lua_fail(L, w->name, "%s", error) : 0;
 }
 
@@ -224,10 +231,16 @@ unsigned frontend_count(lua_State *L, uint8_t proto)
 	return n;
 }
 
-int frontend_push(lua_State *L, const struct word *w, const struct class *class, uint8_t proto, const struct arg *index)
+int frontend_push_count(lua_State *L, uint8_t proto)
 {
-	struct frontend f = {.proto = proto};
-	unsigned n = frontend_count(L, proto);
+	lua_pushinteger(L, (lua_Integer)frontend_count(L, proto));
+	return 1;
+}
+
+int frontend_push(lua_State *L, const struct word *w, const struct frontend_kind *k, const struct arg *index)
+{
+	struct frontend f = {.proto = k->proto};
+	unsigned n = frontend_count(L, k->proto);
 
 	if (!(index->n < n)) {
 		lua_note(L, w->name, "there is no frontend %.0f: %s%u", index->n, n ? "the last is " : "there are ", n ? n - 1 : 0);
@@ -235,7 +248,7 @@ int frontend_push(lua_State *L, const struct word *w, const struct class *class,
 		return 1;
 	}
 	f.index = (unsigned)index->n;
-	lua_push_obj(L, class, mem_dup(&f, sizeof(f)));
+	lua_push_obj(L, k->class, mem_dup(&f, sizeof(f)));
 	return 1;
 }
 

@@ -63,21 +63,23 @@ static void to_raw(struct call *c, int i, struct arg *out)
 {
 	(void)c;
 	(void)i;
-	*out = (struct arg){.kind = ARG_NIL};
+	out->kind = ARG_NIL;
 }
 
 static void to_bool(struct call *c, int i, struct arg *out)
 {
 	if (!lua_isboolean(c->L, i))
 		arg_bad(c, i);
-	*out = (struct arg){.kind = ARG_BOOL, .b = lua_toboolean(c->L, i)};
+	out->kind = ARG_BOOL;
+	out->b = lua_toboolean(c->L, i);
 }
 
 static void to_num(struct call *c, int i, struct arg *out)
 {
 	if (!lua_isnumber(c->L, i) || !isfinite(lua_tonumber(c->L, i)))
 		arg_bad(c, i);
-	*out = (struct arg){.kind = ARG_NUM, .n = lua_tonumber(c->L, i)};
+	out->kind = ARG_NUM;
+	out->n = lua_tonumber(c->L, i);
 }
 
 static void to_int(struct call *c, int i, struct arg *out)
@@ -96,7 +98,7 @@ static void to_uint(struct call *c, int i, struct arg *out)
 
 static void to_str(struct call *c, int i, struct arg *out)
 {
-	*out = (struct arg){.kind = ARG_STR};
+	out->kind = ARG_STR;
 	if (!lua_isstring(c->L, i))
 		arg_bad(c, i);
 	out->s.p = lua_tolstring(c->L, i, &out->s.len);
@@ -106,7 +108,7 @@ static void to_func(struct call *c, int i, struct arg *out)
 {
 	if (!lua_isfunction(c->L, i))
 		arg_bad(c, i);
-	*out = (struct arg){.kind = ARG_OBJ, .o = {.type = OBJ_FUNCTION}};
+	arg_is_obj(out, OBJ_FUNCTION, NULL);
 }
 
 static void to_table(struct call *c, int i, struct arg *out)
@@ -134,7 +136,8 @@ static void to_code(struct call *c, int i, struct arg *out, int max, int (*from_
 		n = lua_tonumber(c->L, i);
 	if (!(n >= 0 && n <= max) || n != floor(n))
 		arg_bad(c, i);
-	*out = (struct arg){.kind = ARG_NUM, .n = n};
+	out->kind = ARG_NUM;
+	out->n = n;
 }
 
 static int from_names(const struct named *v, size_t n, const char *s)
@@ -196,7 +199,9 @@ static void to_opcode(struct call *c, int i, struct arg *out)
 
 void arg_is_obj(struct arg *out, const char *type, void *p)
 {
-	*out = (struct arg){.kind = ARG_OBJ, .o = {.type = type, .p = p}};
+	out->kind = ARG_OBJ;
+	out->o.type = type;
+	out->o.p = p;
 }
 
 /* An object of |type| as it is; false when it is something else. */
@@ -359,23 +364,23 @@ static const struct arg_type types[] = {
 	{"name", "a domain name", arg_to_name, true},
 	{"suffixes", "domain names or a SuffixMatchNode", arg_to_suffixes, true},
 	{"nameset", "domain names or a DNSNameSet", arg_to_nameset, true},
-	{"masks", "netmasks such as 192.0.2.0/24 or a NetmaskGroup", arg_to_masks, true},
+	{"masks", "netmasks" HINT(" such as 192.0.2.0/24") " or a NetmaskGroup", arg_to_masks, true},
 	{"addr", "an IP address", to_addr, true},
 	{"addrs", "IP addresses", to_addrs, true},
 	{"strs", "a string or a list of strings", to_strs, true},
-	{"qtype", "a DNS type such as A, AAAA or a number", to_qtype, false},
-	{"qtypes", "DNS types such as A, AAAA or numbers", to_qtypes, true},
-	{"qclass", "a DNS class such as IN, CHAOS or a number", to_qclass, false},
-	{"rcode", "a response code such as DNSRCode.REFUSED or a number", to_rcode, false},
-	{"opcode", "an opcode such as DNSOpcode.Notify or a number", to_opcode, false},
-	{"rule", "a selector such as AllRule(), a netmask or a domain name", arg_to_rule, true},
+	{"qtype", "a DNS type" HINT(" such as A, AAAA") " or a number", to_qtype, false},
+	{"qtypes", "DNS types" HINT(" such as A, AAAA") " or numbers", to_qtypes, true},
+	{"qclass", "a DNS class" HINT(" such as IN, CHAOS") " or a number", to_qclass, false},
+	{"rcode", "a response code" HINT(" such as DNSRCode.REFUSED") " or a number", to_rcode, false},
+	{"opcode", "an opcode" HINT(" such as DNSOpcode.Notify") " or a number", to_opcode, false},
+	{"rule", "a selector" HINT(" such as AllRule()") ", a netmask or a domain name", arg_to_rule, true},
 	{"rules", "a list of selectors", to_rules, true},
-	{"action", "an action such as DropAction()", to_action, false},
+	{"action", "an action" HINT(" such as DropAction()"), to_action, false},
 	{"svc", "what newSVCRecordParameters() returns, or a list of it", to_svc, true},
 	{"server", "a server, its index or its UUID", to_server, false},
 	{"pool", "a pool or its name", to_pool, false},
 	{"cache", "what newPacketCache() returns", to_cache, false},
-	{"policy", "a policy such as firstAvailable", to_policy, false},
+	{"policy", "a policy" HINT(" such as firstAvailable"), to_policy, false},
 };
 
 struct param {
@@ -452,7 +457,7 @@ size_t lua_args(lua_State *L, const char *word, const char *spec, int first,
 		if (!lua_isnoneornil(L, index))
 			p.type->convert(&c, index, &argv[n]);
 		else if (p.optional)
-			argv[n] = (struct arg){.kind = ARG_NIL};
+			argv[n].kind = ARG_NIL;
 		else
 			arg_bad(&c, index);
 	}

@@ -28,6 +28,20 @@ void lua_where(lua_State *L, struct text *out)
 	lua_pop(L, 1);
 }
 
+char *lua_where_dup(lua_State *L, const char *word)
+{
+	const char *where = push_where(L);
+	size_t len = strlen(where), n = strlen(word) + 1;
+	char *both = mem_alloc(len + n);
+
+	if (both) {
+		memcpy(both, where, len);
+		memcpy(both + len, word, n);
+	}
+	lua_pop(L, 1);
+	return both;
+}
+
 int lua_fail(lua_State *L, const char *word, const char *fmt, ...)
 {
 	char sentence[1024];
@@ -37,6 +51,10 @@ int lua_fail(lua_State *L, const char *word, const char *fmt, ...)
 	vsnprintf(sentence, sizeof(sentence), fmt, ap);
 	va_end(ap);
 	luaL_checkstack(L, 3, "out of memory");
+	if (!word)
+		word = lua_tostring(L, LUA_METHOD_WORD);
+	if (!word) /* an attribute: obj.key = value */
+		word = lua_tostring(L, 2);
 	lua_pushfstring(L, "%s%s: %s", push_where(L), word, sentence);
 	return lua_error(L);
 }
@@ -80,6 +98,41 @@ void lua_unknown_option(void *ctx, const char *key, const char *near)
 		lua_warn_at(here->L, here->word, "unknown option '%.80s' ignored: did you mean '%s'?", key, near);
 	else
 		lua_warn_at(here->L, here->word, "unknown option '%.80s' ignored", key);
+}
+
+void lua_unknown_of(lua_State *L, const char *word, const char *key, const char *names)
+{
+	struct lua_here here = {L, word};
+	struct text_near near = {.word = key};
+
+	for (; *names; names += strlen(names) + 1)
+		text_near_try(&near, names);
+	lua_unknown_option(&here, key, near.best);
+}
+
+/* hint adds to the message at the top, when it is about a word that is not there, the one that may be meant; not to the
+ * errors that queries cause. */
+static void hint(lua_State *L)
+{
+	static const char call[] = "attempt to call global '";
+	const char *msg = lua_tostring(L, -1), *at = strstr(msg, call), *end;
+	struct text_near near;
+
+	at = TEXT_HINTS && at && !lua_self(L)->loaded ? at + sizeof(call) - 1 : NULL;
+	end = at ? strchr(at, '\'') : NULL;
+	if (!end)
+		return;
+	lua_pushlstring(L, at, (size_t)(end - at));
+	near = (struct text_near){.word = lua_tostring(L, -1)};
+	for (lua_pushnil(L); lua_next(L, LUA_GLOBALSINDEX); lua_pop(L, 1))
+		if (lua_type(L, -2) == LUA_TSTRING && lua_isfunction(L, -1))
+			text_near_try(&near, lua_tostring(L, -2));
+	if (near.best)
+		lua_pushfstring(L, "%s: did you mean '%s'?", msg, near.best);
+	else
+		lua_pushvalue(L, -2);
+	lua_replace(L, -3);
+	lua_pop(L, 1);
 }
 
 /* Does the message begin with FILE:LINE: ? */
@@ -127,14 +180,15 @@ int lua_traced(lua_State *L)
 		else
 			lua_pushfstring(L, "the error is a %s", luaL_typename(L, -1));
 	}
+	hint(L);
 	for (int level = 1; lua_getstack(L, level, &ar); level++) {
 		if (lua_getinfo(L, "S", &ar) && ar.source[0] == '@')
 			restore_path(L, ar.source + 1);
 	}
 	if (!has_prefix(lua_tostring(L, -1))) {
-		push_where(L);
-		lua_insert(L, -2);
-		lua_concat(L, 2);
+		const char *message = lua_tostring(L, -1);
+
+		lua_pushfstring(L, "%s%s", push_where(L), message);
 	}
 	return 1;
 }
@@ -154,15 +208,6 @@ struct text *lua_out(lua_State *L)
 
 void lua_flush_out(struct lua *l)
 {
-	char *line = l->log_out.p, *end;
-
-	if (!l->log_out.len && !l->log_out.failed)
-		return;
-	for (; line && *line; line = end) {
-		end = line + strcspn(line, "\n");
-		if (*end)
-			*end++ = 0;
-		log_info(LUA, "%s", line);
-	}
+	log_lines(TAG_LUA, l->log_out.p);
 	text_free(&l->log_out);
 }

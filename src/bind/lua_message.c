@@ -7,7 +7,7 @@
 
 static const char OBJ_DQ[] = "DNSQuestion", OBJ_DR[] = "DNSResponse";
 
-struct dq *message_dq(lua_State *L, void *self)
+static void *message_dq(lua_State *L, void *self)
 {
 	const struct lua_message *m = self;
 
@@ -18,13 +18,23 @@ struct dq *message_dq(lua_State *L, void *self)
 
 uint8_t *lua_message_header(lua_State *L, struct lua_message *m)
 {
-	return message_dq(L, m)->msg;
+	const struct dq *dq = message_dq(L, m);
+
+	return dq->msg;
+}
+
+/* One userdata per state and kind; the key in the registry is the address of its type's name. */
+static struct lua_message *find(lua_State *L, const char *type)
+{
+	lua_pushlightuserdata(L, (void *)(uintptr_t)type);
+	lua_rawget(L, LUA_REGISTRYINDEX);
+	return lua_to_obj(L, -1, type);
 }
 
 /* ---- attributes ---- */
 static int get_qname(lua_State *L, void *self)
 {
-	const struct dq *dq = message_dq(L, self);
+	const struct dq *dq = self;
 	const struct question *q = dq->question;
 
 	value_push_wire(L, dq->ask_name && name_same(dq->ask_name, q->lower) ? dq->ask_name : q->lower, q->len);
@@ -33,74 +43,92 @@ static int get_qname(lua_State *L, void *self)
 
 static int get_qtype(lua_State *L, void *self)
 {
-	lua_pushinteger(L, message_dq(L, self)->question->qtype);
+	const struct dq *dq = self;
+
+	lua_pushinteger(L, dq->question->qtype);
 	return 1;
 }
 
 static int get_qclass(lua_State *L, void *self)
 {
-	lua_pushinteger(L, message_dq(L, self)->question->qclass);
+	const struct dq *dq = self;
+
+	lua_pushinteger(L, dq->question->qclass);
 	return 1;
 }
 
 static int get_remote(lua_State *L, void *self)
 {
-	value_push_addr(L, message_dq(L, self)->remote);
+	const struct dq *dq = self;
+
+	value_push_addr(L, dq->remote);
 	return 1;
 }
 
 static int get_local(lua_State *L, void *self)
 {
-	value_push_addr(L, message_dq(L, self)->local);
+	const struct dq *dq = self;
+
+	value_push_addr(L, dq->local);
 	return 1;
 }
 
 static int get_tcp(lua_State *L, void *self)
 {
-	lua_pushboolean(L, proto_stream(message_dq(L, self)->proto));
+	const struct dq *dq = self;
+
+	lua_pushboolean(L, proto_stream(dq->proto));
 	return 1;
 }
 
 static int get_opcode(lua_State *L, void *self)
 {
-	lua_pushinteger(L, (lua_Integer)dns_opcode(message_dq(L, self)->msg));
+	const struct dq *dq = self;
+
+	lua_pushinteger(L, (lua_Integer)dns_opcode(dq->msg));
 	return 1;
 }
 
 static int get_size(lua_State *L, void *self)
 {
-	lua_pushnumber(L, (double)message_room(message_dq(L, self)));
+	const struct dq *dq = self;
+
+	lua_pushinteger(L, (lua_Integer)message_room(dq));
 	return 1;
 }
 
 static int get_dh(lua_State *L, void *self)
 {
-	message_dq(L, self);
-	value_push_header(L, NULL, self);
+	const struct dq *dq = self;
+	struct lua_message *of = find(L, dq->is_response ? OBJ_DR : OBJ_DQ);
+
+	value_push_header(L, NULL, of);
 	return 1;
 }
 
 /* whole takes a number of 0 … |max| from |v|. */
-static uint32_t whole(lua_State *L, const char *name, const struct arg *v, double max)
+static uint32_t whole(lua_State *L, const struct arg *v, double max)
 {
 	double n = arg_num(v, -1);
 
 	if (!(n >= 0 && n <= max))
-		lua_fail(L, name, "expected a number from 0 to %.0f, got %s", max, arg_kind_name(v));
+		lua_fail(L, NULL, "expected a number from 0 to %.0f, got %s", max, arg_kind_name(v));
 	return (uint32_t)n;
 }
 
 static int get_rcode(lua_State *L, void *self)
 {
-	lua_pushinteger(L, (lua_Integer)dns_rcode(message_dq(L, self)->msg));
+	const struct dq *dq = self;
+
+	lua_pushinteger(L, (lua_Integer)dns_rcode(dq->msg));
 	return 1;
 }
 
 /* An rcode above 15 has its upper part in the OPT of an answer of our own. */
 static void set_rcode(lua_State *L, void *self, const struct arg *v)
 {
-	struct dq *dq = message_dq(L, self);
-	uint32_t rcode = whole(L, "dq.rcode", v, 4095);
+	struct dq *dq = self;
+	uint32_t rcode = whole(L, v, 4095);
 
 	dns_set_flags(dq->msg, (dns_flags(dq->msg) & ~(unsigned)DNS_RCODE) | (rcode & DNS_RCODE));
 	dq->ext_rcode = (uint8_t)(rcode >> 4);
@@ -108,17 +136,19 @@ static void set_rcode(lua_State *L, void *self, const struct arg *v)
 
 static int get_len(lua_State *L, void *self)
 {
-	lua_pushnumber(L, (double)message_dq(L, self)->len);
+	const struct dq *dq = self;
+
+	lua_pushinteger(L, (lua_Integer)dq->len);
 	return 1;
 }
 
 static void set_len(lua_State *L, void *self, const struct arg *v)
 {
-	struct dq *dq = message_dq(L, self);
-	size_t len = whole(L, "dq.len", v, (double)message_room(dq));
+	struct dq *dq = self;
+	size_t len = whole(L, v, (double)message_room(dq));
 
 	if (len < DNS_HEADER)
-		lua_fail(L, "dq.len", "a message has at least %d bytes", DNS_HEADER);
+		lua_fail(L, NULL, "a message has at least %d bytes", DNS_HEADER);
 	if (len > dq->len)
 		memset(dq->msg + dq->len, 0, len - dq->len);
 	dq->len = len;
@@ -127,32 +157,35 @@ static void set_len(lua_State *L, void *self, const struct arg *v)
 
 static int get_pool(lua_State *L, void *self)
 {
-	lua_pushstring(L, message_dq(L, self)->pool);
+	const struct dq *dq = self;
+
+	lua_pushstring(L, dq->pool);
 	return 1;
 }
 
 static void set_pool(lua_State *L, void *self, const struct arg *v)
 {
-	struct dq *dq = message_dq(L, self);
+	struct dq *dq = self;
 	const char *name = arg_str(v, NULL);
 	const struct pool *pool = name && dq->conf ? conf_pool(dq->conf, name) : NULL;
 
 	if (!pool)
-		lua_fail(L, "dq.pool", "there is no pool '%s'", name ? name : arg_kind_name(v));
+		lua_fail(L, NULL, "there is no pool '%s'", name ? name : arg_kind_name(v));
 	dq->pool = pool->name;
 }
 
 #define FLAG(name, expr, assign)                                                                                       \
 	static int get_##name(lua_State *L, void *self)                                                                \
 	{                                                                                                              \
-		const struct dq *dq = message_dq(L, self);                                                             \
+		const struct dq *dq = self;                                                             \
 		lua_pushboolean(L, expr);                                                                              \
 		return 1;                                                                                              \
 	}                                                                                                              \
 	static void set_##name(lua_State *L, void *self, const struct arg *v)                                          \
 	{                                                                                                              \
-		struct dq *dq = message_dq(L, self);                                                                   \
+		struct dq *dq = self;                                                                   \
 		bool on = arg_bool(v, false);                                                                          \
+		(void)L;                                                                                               \
 		assign;                                                                                                \
 	}
 FLAG(skip_cache, dq->skip_cache, dq->skip_cache = on)
@@ -166,7 +199,7 @@ static bool is_v6(const struct dq *dq)
 
 static int get_ecs_bits(lua_State *L, void *self)
 {
-	const struct dq *dq = message_dq(L, self);
+	const struct dq *dq = self;
 
 	lua_pushinteger(L, is_v6(dq) ? dq->ecs_bits6 : dq->ecs_bits4);
 	return 1;
@@ -174,17 +207,17 @@ static int get_ecs_bits(lua_State *L, void *self)
 
 static void set_ecs_bits(lua_State *L, void *self, const struct arg *v)
 {
-	struct dq *dq = message_dq(L, self);
+	struct dq *dq = self;
 
 	if (is_v6(dq))
-		dq->ecs_bits6 = (uint8_t)whole(L, "dq.ecsPrefixLength", v, 128);
+		dq->ecs_bits6 = (uint8_t)whole(L, v, 128);
 	else
-		dq->ecs_bits4 = (uint8_t)whole(L, "dq.ecsPrefixLength", v, 32);
+		dq->ecs_bits4 = (uint8_t)whole(L, v, 32);
 }
 
 static int get_failure_ttl(lua_State *L, void *self)
 {
-	const struct dq *dq = message_dq(L, self);
+	const struct dq *dq = self;
 
 	if (dq->temp_failure_ttl < 0)
 		lua_pushnil(L);
@@ -195,40 +228,32 @@ static int get_failure_ttl(lua_State *L, void *self)
 
 static void set_failure_ttl(lua_State *L, void *self, const struct arg *v)
 {
-	message_dq(L, self)->temp_failure_ttl = whole(L, "dq.tempFailureTTL", v, INT32_MAX);
+	struct dq *dq = self;
+
+	dq->temp_failure_ttl = whole(L, v, INT32_MAX);
 }
 
-/* Who the client is, for exported data: kept as tags of ours. */
-static int push_identity(lua_State *L, void *self, const char *key)
+/* Who the client is, for exported data: kept as tags of ours, one for each attribute's name. */
+static const char *identity_tag(lua_State *L)
 {
-	const struct tag *tag = dq_tag(message_dq(L, self), key);
+	return lua_pushfstring(L, "%c%s", MESSAGE_OWN_TAG, lua_tostring(L, 2));
+}
+
+static int get_identity(lua_State *L, void *self)
+{
+	const struct tag *tag = dq_tag(self, identity_tag(L));
 
 	lua_pushlstring(L, tag ? tag->value : "", tag ? tag->value_len : 0);
 	return 1;
 }
 
-static void keep_identity(lua_State *L, void *self, const char *word, const char *key, const struct arg *v)
+static void set_identity(lua_State *L, void *self, const struct arg *v)
 {
-	struct dq *dq = message_dq(L, self);
-
 	if (v->kind != ARG_STR)
-		lua_fail(L, word, "expected a string, got %s", arg_kind_name(v));
-	if (dq_set_tag(dq, key, v->s.p, v->s.len) < 0)
-		lua_no_memory(L, word);
+		lua_fail(L, NULL, "expected a string, got %s", arg_kind_name(v));
+	if (dq_set_tag(self, identity_tag(L), v->s.p, v->s.len) < 0)
+		lua_no_memory(L, NULL);
 }
-
-#define IDENTITY(name, word, key)                                                                                      \
-	static int get_##name(lua_State *L, void *self)                                                                \
-	{                                                                                                              \
-		return push_identity(L, self, key);                                                                    \
-	}                                                                                                              \
-	static void set_##name(lua_State *L, void *self, const struct arg *v)                                          \
-	{                                                                                                              \
-		keep_identity(L, self, word, key, v);                                                                  \
-	}
-IDENTITY(device_id, "dq.deviceID", "\1deviceID")
-IDENTITY(device_name, "dq.deviceName", "\1deviceName")
-IDENTITY(requestor_id, "dq.requestorID", "\1requestorID")
 
 static const struct attribute attributes[] = {
 	{"qname", get_qname, NULL},
@@ -248,9 +273,9 @@ static const struct attribute attributes[] = {
 	{"ecsOverride", get_ecs_override, set_ecs_override},
 	{"ecsPrefixLength", get_ecs_bits, set_ecs_bits},
 	{"tempFailureTTL", get_failure_ttl, set_failure_ttl},
-	{"deviceID", get_device_id, set_device_id},
-	{"deviceName", get_device_name, set_device_name},
-	{"requestorID", get_requestor_id, set_requestor_id},
+	{"deviceID", get_identity, set_identity},
+	{"deviceName", get_identity, set_identity},
+	{"requestorID", get_identity, set_identity},
 	{NULL, NULL, NULL},
 };
 
@@ -285,11 +310,11 @@ static const struct method common_methods[] = {
 	{"getProxyProtocolValues", "", message_empty_table},
 	{"getTraceID", "", message_nothing},
 	{"getSpanID", "", message_nothing},
-	{"setProxyProtocolValues", "values:any", message_no_proxy_values},
-	{"addProxyProtocolValue", "type:any value:any?", message_no_proxy_value},
-	{"sendTrap", "reason:any?", message_no_trap},
-	{"setMetaKey", "key:any values:any?", message_no_meta},
-	{"suspend", "asyncID:any? queryID:any? timeoutMS:any?", message_no_suspend},
+	{"setProxyProtocolValues", "values:any", message_absent},
+	{"addProxyProtocolValue", "type:any value:any?", message_absent},
+	{"sendTrap", "reason:any?", message_absent},
+	{"setMetaKey", "key:any values:any?", message_absent},
+	{"suspend", "asyncID:any? queryID:any? timeoutMS:any?", message_absent},
 	{NULL, NULL, NULL},
 };
 
@@ -320,6 +345,7 @@ const struct class class_dq = {
 	.attributes = attributes,
 	.free = mem_free,
 	.more = common_methods,
+	.self = message_dq,
 };
 const struct class class_dr = {
 	.type = OBJ_DR,
@@ -328,16 +354,10 @@ const struct class class_dr = {
 	.attributes = attributes,
 	.free = mem_free,
 	.more = common_methods,
+	.self = message_dq,
 };
 
-/* ---- one userdata per state and kind; the key in the registry is the address of its type's name ---- */
-static struct lua_message *find(lua_State *L, const char *type)
-{
-	lua_pushlightuserdata(L, (void *)(uintptr_t)type);
-	lua_rawget(L, LUA_REGISTRYINDEX);
-	return lua_to_obj(L, -1, type);
-}
-
+/* ---- one userdata per state and kind ---- */
 static void make(lua_State *L, const struct class *class)
 {
 	struct lua_message *m = mem_zalloc(sizeof(*m));

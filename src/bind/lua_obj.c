@@ -18,6 +18,12 @@ static void *payload(const struct object *o)
 	return o->p && o->class->now ? o->class->now(o->p) : o->p;
 }
 
+/* What its methods and attributes work on. */
+static void *self_of(lua_State *L, const struct object *o)
+{
+	return o->class->self ? o->class->self(L, o->p) : payload(o);
+}
+
 static struct object *object_at(lua_State *L, int index)
 {
 	struct object *o = lua_touserdata(L, index);
@@ -49,7 +55,7 @@ static int method_call(lua_State *L)
 {
 	const struct method *m = lua_touserdata(L, lua_upvalueindex(1));
 	const struct class *class = lua_touserdata(L, lua_upvalueindex(2));
-	const char *word = lua_tostring(L, lua_upvalueindex(4));
+	const char *word = lua_tostring(L, LUA_METHOD_WORD);
 	struct object *o = object_alive(L, 1, class, word);
 	struct arg argv[LUA_ARGS_MAX];
 	struct arena *arena = NULL;
@@ -60,7 +66,7 @@ static int method_call(lua_State *L)
 	if (lua_toboolean(L, lua_upvalueindex(3)))
 		arena = lua_arena(L);
 	argc = lua_args(L, word, m->spec, 2, argv, arena);
-	pushed = m->call(L, payload(o), argv, argc);
+	pushed = m->call(L, self_of(L, o), argv, argc);
 	if (arena)
 		arena_free(arena);
 	return pushed;
@@ -81,7 +87,7 @@ static int object_index(lua_State *L)
 		return lua_fail(L, class->shown, "has no method or attribute '%s'",
 			lua_isstring(L, 2) ? lua_tostring(L, 2) : luaL_typename(L, 2));
 	o = object_alive(L, 1, class, class->shown);
-	return a->get(L, payload(o));
+	return a->get(L, self_of(L, o));
 }
 
 static int object_newindex(lua_State *L)
@@ -103,7 +109,7 @@ static int object_newindex(lua_State *L)
 	o = object_alive(L, 1, class, class->shown);
 	arena = lua_arena(L);
 	lua_value(L, 3, &value, arena, a->name);
-	a->set(L, payload(o), &value);
+	a->set(L, self_of(L, o), &value);
 	arena_free(arena);
 	return 0;
 }

@@ -59,7 +59,8 @@ void lua_leave(struct lua *);                 /* publish a dirty draft, unlock *
 struct conf *lua_draft(lua_State *);          /* raises a Lua error when memory is out */
 /* The configuration to read from: the draft if there is one, else the running one (borrowed until lua_leave). */
 const struct conf *lua_conf(lua_State *);
-/* lua_fail raises "FILE:LINE: WORD: sentence" (file and line of the user's code). Does not return. */
+/* lua_fail raises "FILE:LINE: WORD: sentence" (file and line of the user's code). Does not return.
+ * |word| NULL: the method or attribute at work. */
 int lua_fail(lua_State *, const char *word, const char *fmt, ...) PRINTF(3, 4);
 int lua_no_memory(lua_State *, const char *word); /* the same with "out of memory" */
 void lua_warn_at(lua_State *, const char *word, const char *fmt, ...) PRINTF(3, 4); /* to the log, with file:line */
@@ -73,8 +74,11 @@ struct lua_here { /* for fields_apply(): whom to name */
 };
 /* lua_unknown_option warns: an unknown key is no error, as in dnsdist.  |near|: what may be meant, or NULL. */
 void lua_unknown_option(void *here, const char *key, const char *near);
+/* lua_unknown_of: the same for a word that reads its table by hand; |names| it knows, "one\0two\0". */
+void lua_unknown_of(lua_State *, const char *word, const char *key, const char *names);
 /* lua_where appends "FILE:LINE: " of the user's code that runs now, or nothing. */
 void lua_where(lua_State *, struct text *);
+char *lua_where_dup(lua_State *, const char *word); /* "FILE:LINE: WORD", for mem_free(); NULL: memory is out */
 void lua_error_path(lua_State *, const char *path); /* the message at the top names |path| in full */
 int lua_traced(lua_State *);                  /* message handler for lua_pcall: exactly one FILE:LINE prefix */
 /* lua_only_at_start raises an error when the file has been read. */
@@ -126,6 +130,7 @@ struct attribute { /* obj.name, and obj.name = value when |set| */
 	int (*get)(lua_State *, void *self);                       /* pushes one value */
 	void (*set)(lua_State *, void *self, const struct arg *value);
 };
+enum { LUA_METHOD_WORD = lua_upvalueindex(4) }; /* in a method: "DNSName:isPartOf" */
 struct class {
 	const char *type;                 /* compared by pointer */
 	const char *shown;                /* name in messages: "DNSName" */
@@ -137,6 +142,7 @@ struct class {
 	bool (*less)(const void *, const void *);  /* or NULL */
 	const struct method *more;        /* methods shared with another class, or NULL */
 	void *(*now)(void *self);         /* what a reload put in its place, or NULL: never anything */
+	void *(*self)(lua_State *, void *self); /* what methods and attributes get for it, or NULL: the object; may raise */
 };
 void lua_class(lua_State *, const struct class *);             /* registers the metatable, once per state */
 void lua_push_obj(lua_State *, const struct class *, void *p); /* the userdata owns |p| by class->free */

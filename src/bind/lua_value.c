@@ -13,15 +13,21 @@ static int by_key(const void *a, const void *b)
 	return strcmp(x->key, y->key);
 }
 
-static void value_at(
-	lua_State *L, int index, struct arg *out, struct arena *a, const char *word, int depth);
+struct reader {
+	lua_State *L;
+	struct arena *arena;
+	const char *word;
+	int depth;
+};
 
-static void *value_memory(lua_State *L, struct arena *a, size_t size, const char *word)
+static void value_at(struct reader *, int index, struct arg *out);
+
+static void *value_memory(struct reader *r, size_t size)
 {
-	void *p = arena_alloc(a, size);
+	void *p = arena_alloc(r->arena, size);
 
 	if (!p)
-		lua_no_memory(L, word);
+		lua_no_memory(r->L, r->word);
 	return p;
 }
 
@@ -33,45 +39,51 @@ static bool in_list(lua_State *L, int key, size_t n)
 	return k >= 1 && k <= (double)n && k == floor(k);
 }
 
-static const char *key_text(lua_State *L, int key, struct arena *a, const char *word)
+static const char *key_text(struct reader *r, int key)
 {
+	lua_State *L = r->L;
 	char buf[32];
-	char *p;
+	size_t size;
 
 	if (lua_type(L, key) == LUA_TSTRING)
 		return lua_tostring(L, key); /* the table keeps it */
 	if (lua_type(L, key) != LUA_TNUMBER)
-		lua_fail(L, word, "a table key is a %s, expected a name or a number",
-			luaL_typename(L, key));
-	snprintf(buf, sizeof(buf), "%.14g", lua_tonumber(L, key));
-	p = value_memory(L, a, strlen(buf) + 1, word);
-	return strcpy(p, buf);
+		lua_fail(L, r->word, "a table key is a %s, expected a name or a number", luaL_typename(L, key));
+	size = (size_t)snprintf(buf, sizeof(buf), "%.14g", lua_tonumber(L, key)) + 1;
+	return memcpy(value_memory(r, size), buf, size);
 }
 
-static void table_at(
-	lua_State *L, int index, struct arg *out, struct arena *a, const char *word, int depth)
+static void table_at(struct reader *r, int index, struct arg *out)
 {
+	lua_State *L = r->L;
 	size_t n = lua_objlen(L, index), pairs = 0, at = 0;
-	struct arg *v = value_memory(L, a, (n + 1) * sizeof(*v), word);
+	struct arg *v = value_memory(r, (n + 1) * sizeof(*v));
 	struct arg_pair *pair;
 
+	if (r->depth++ >= VALUE_DEPTH)
+		lua_fail(L, r->word, "tables inside tables go deeper than %d", VALUE_DEPTH);
 	for (size_t i = 0; i < n; i++, lua_pop(L, 1)) {
 		lua_rawgeti(L, index, (int)i + 1);
-		value_at(L, lua_gettop(L), &v[i], a, word, depth);
+		value_at(r, lua_gettop(L), &v[i]);
 	}
 	for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1))
 		pairs += !in_list(L, lua_gettop(L) - 1, n);
-	pair = value_memory(L, a, (pairs + 1) * sizeof(*pair), word);
+	pair = value_memory(r, (pairs + 1) * sizeof(*pair));
 	for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
 		int key = lua_gettop(L) - 1;
 
 		if (in_list(L, key, n) || at == pairs)
 			continue;
-		pair[at].key = key_text(L, key, a, word);
-		value_at(L, key + 1, &pair[at++].value, a, word, depth);
+		pair[at].key = key_text(r, key);
+		value_at(r, key + 1, &pair[at++].value);
 	}
 	qsort(pair, at, sizeof(*pair), by_key);
-	*out = (struct arg){.kind = ARG_TABLE, .t = {.v = v, .n = n, .pair = pair, .pairs = at}};
+	r->depth--;
+	out->kind = ARG_TABLE;
+	out->t.v = v;
+	out->t.n = n;
+	out->t.pair = pair;
+	out->t.pairs = at;
 }
 
 static void free_kept_func(void *p)
@@ -93,28 +105,28 @@ struct lua_func *lua_func_keep(lua_State *L, int index)
 }
 
 /* A string that may be the copy of a number: the number itself is left alone (lua_next reads it again). */
-static void value_at(
-	lua_State *L, int index, struct arg *out, struct arena *a, const char *word, int depth)
+static void value_at(struct reader *r, int index, struct arg *out)
 {
+	lua_State *L = r->L;
 	const char *type;
 	void *p;
 
 	luaL_checkstack(L, 8, "out of memory");
 	switch (lua_type(L, index)) {
 	case LUA_TBOOLEAN:
-		*out = (struct arg){.kind = ARG_BOOL, .b = lua_toboolean(L, index)};
+		out->kind = ARG_BOOL;
+		out->b = lua_toboolean(L, index);
 		return;
 	case LUA_TNUMBER:
-		*out = (struct arg){.kind = ARG_NUM, .n = lua_tonumber(L, index)};
+		out->kind = ARG_NUM;
+		out->n = lua_tonumber(L, index);
 		return;
 	case LUA_TSTRING:
-		*out = (struct arg){.kind = ARG_STR};
+		out->kind = ARG_STR;
 		out->s.p = lua_tolstring(L, index, &out->s.len);
 		return;
 	case LUA_TTABLE:
-		if (depth >= VALUE_DEPTH)
-			lua_fail(L, word, "tables inside tables go deeper than %d", VALUE_DEPTH);
-		table_at(L, index, out, a, word, depth + 1);
+		table_at(r, index, out);
 		return;
 	case LUA_TFUNCTION:
 		arg_is_obj(out, OBJ_FUNCTION, lua_func_keep(L, index));
@@ -125,17 +137,18 @@ static void value_at(
 			arg_is_obj(out, type, p);
 			return;
 		}
-		lua_fail(L, word, "got %s that cannot be used here", type ? type : "a userdata");
+		lua_fail(L, r->word, "got %s that cannot be used here", type ? type : "a userdata");
 		return;
 	default:
-		*out = (struct arg){.kind = ARG_NIL};
+		out->kind = ARG_NIL;
 	}
 }
 
 void lua_value(lua_State *L, int index, struct arg *out, struct arena *a, const char *word)
 {
-	value_at(L, index < 0 && index > LUA_REGISTRYINDEX ? lua_gettop(L) + index + 1 : index, out,
-		a, word, 0);
+	struct reader r = {L, a, word, 0};
+
+	value_at(&r, index < 0 && index > LUA_REGISTRYINDEX ? lua_gettop(L) + index + 1 : index, out);
 }
 
 void lua_push_arg(lua_State *L, const struct arg *a)

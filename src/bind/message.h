@@ -10,7 +10,6 @@ struct lua_message {
 	struct dq *dq;
 	const char *shown; /* "DNSQuestion", "DNSResponse" */
 };
-struct dq *message_dq(lua_State *, void *self); /* raises an error when the query is over */
 
 /* message_room: how long the message may become; its buffer is larger than a message can be. */
 static inline size_t message_room(const struct dq *dq)
@@ -58,12 +57,8 @@ METHOD(message_set_tags);
 METHOD(message_set_ede);
 METHOD(message_set_restartable);
 METHOD(message_restart);
-METHOD(message_no_trap);
+METHOD(message_absent);
 METHOD(message_set_http);
-METHOD(message_no_meta);
-METHOD(message_no_suspend);
-METHOD(message_no_proxy_values);
-METHOD(message_no_proxy_value);
 /* message_edit.c */
 METHOD(message_set_header);
 METHOD(message_set_content);

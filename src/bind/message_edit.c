@@ -3,9 +3,9 @@
 #include <stdalign.h>
 #include <stdio.h>
 
-static int fail_edit(lua_State *L, const char *word, int err)
+static int fail_edit(lua_State *L, int err)
 {
-	return lua_fail(L, word, "%s",
+	return lua_fail(L, NULL, "%s",
 		err == -ENOMEM           ? "out of memory"
 			: err == -ENOBUFS ? "the message would be too long"
 					  : "the message is malformed");
@@ -14,12 +14,12 @@ static int fail_edit(lua_State *L, const char *word, int err)
 /* Only flags and rcode are written back: id and counts belong to the message. */
 int message_set_header(lua_State *L, void *self, const struct arg *argv, size_t argc)
 {
-	struct dq *dq = message_dq(L, self);
+	struct dq *dq = self;
 	const struct header *h = lua_to_obj(L, 2, class_header.type);
 
 	(void)argc;
 	if (!h)
-		return lua_fail(L, "dq:setHeader", "expected a DNSHeader, got %s", arg_kind_name(&argv[0]));
+		return lua_fail(L, NULL, "expected a DNSHeader, got %s", arg_kind_name(&argv[0]));
 	dns_set_flags(dq->msg, dns_flags(h->of ? lua_message_header(L, h->of) : h->bytes));
 	return 0;
 }
@@ -59,7 +59,7 @@ int message_adopt_question(struct dq *dq)
 /* The new content of a query must be a message with a question; it may be an answer (QR=1) too. */
 int message_set_content(lua_State *L, void *self, const struct arg *argv, size_t argc)
 {
-	struct dq *dq = message_dq(L, self);
+	struct dq *dq = self;
 	const uint8_t *new = (const uint8_t *)argv[0].s.p;
 	size_t len = argv[0].s.len;
 	uint16_t id = dns_id(dq->msg);
@@ -68,11 +68,11 @@ int message_set_content(lua_State *L, void *self, const struct arg *argv, size_t
 
 	(void)argc;
 	if (len < DNS_HEADER)
-		return lua_fail(L, "dq:setContent", "a message has at least %d bytes, got %zu", DNS_HEADER, len);
+		return lua_fail(L, NULL, "a message has at least %d bytes, got %zu", DNS_HEADER, len);
 	if (len > message_room(dq))
-		return lua_fail(L, "dq:setContent", "the message would be too long");
+		return lua_fail(L, NULL, "the message would be too long");
 	if (!dq->is_response && (dns_count(new, SECTION_QUESTION) == 0 || question_parse(&q, new, len) < 0))
-		return lua_fail(L, "dq:setContent", "the new content of a query has no question");
+		return lua_fail(L, NULL, "the new content of a query has no question");
 	memcpy(dq->msg, new, len);
 	put16(dq->msg, id);
 	dq->len = len;
@@ -81,12 +81,12 @@ int message_set_content(lua_State *L, void *self, const struct arg *argv, size_t
 		(q.qtype != dq->question->qtype || q.qclass != dq->question->qclass ||
 			!question_same(dq->question, dq->msg, dq->len)))
 		err = message_adopt_question(dq);
-	return err < 0 ? fail_edit(L, "dq:setContent", err) : 0;
+	return err < 0 ? fail_edit(L, err) : 0;
 }
 
 int message_set_trailing(lua_State *L, void *self, const struct arg *argv, size_t argc)
 {
-	struct dq *dq = message_dq(L, self);
+	struct dq *dq = self;
 	ssize_t end = msg_end(dq->msg, dq->len);
 	bool ok = end >= 0 && argv[0].s.len + (size_t)end <= message_room(dq);
 
@@ -103,22 +103,22 @@ int message_set_trailing(lua_State *L, void *self, const struct arg *argv, size_
 int message_set_option(lua_State *L, void *self, const struct arg *argv, size_t argc)
 {
 	enum { OWN_PAYLOAD = 1232 };
-	struct dq *dq = message_dq(L, self);
+	struct dq *dq = self;
 	unsigned payload = dq->payload_size ? dq->payload_size : OWN_PAYLOAD;
 	int err;
 
 	(void)argc;
 	if (argv[0].n > UINT16_MAX || argv[1].s.len > UINT16_MAX)
-		return lua_fail(L, "dq:setEDNSOption", "code and length are at most 65535");
+		return lua_fail(L, NULL, "code and length are at most 65535");
 	err = edns_set_option(dq->msg, &dq->len, dq->cap, payload, (unsigned)argv[0].n, argv[1].s.p, argv[1].s.len,
 		true);
 	dq_changed(dq);
-	return err < 0 ? fail_edit(L, "dq:setEDNSOption", err) : 0;
+	return err < 0 ? fail_edit(L, err) : 0;
 }
 
 int message_change_name(lua_State *L, void *self, const struct arg *argv, size_t argc)
 {
-	struct dq *dq = message_dq(L, self);
+	struct dq *dq = self;
 	const struct name *to = argv[0].o.p;
 	int err = dq->is_response ? -EBADMSG : msg_replace_name(dq->msg, &dq->len, dq->cap, to);
 
@@ -129,7 +129,7 @@ int message_change_name(lua_State *L, void *self, const struct arg *argv, size_t
 	if (err == 0 && !dq->is_response)
 		err = message_adopt_question(dq);
 	if (err < 0)
-		return fail_edit(L, dq->is_response ? "dr:changeName" : "dq:changeName", err);
+		return fail_edit(L, err);
 	/* The cache's key holds the question that was asked for: another name must not be stored under it. */
 	if (dq->is_response && !name_same(to->wire, dq->question->lower))
 		dq->skip_cache = true;
@@ -167,7 +167,7 @@ static uint32_t edit_ttl(void *ctx, enum section section, unsigned klass, unsign
 
 int message_edit_ttls(lua_State *L, void *self, const struct arg *argv, size_t argc)
 {
-	struct dq *dq = message_dq(L, self);
+	struct dq *dq = self;
 	struct ttl_edit edit = {L, false};
 	int err;
 
@@ -177,27 +177,26 @@ int message_edit_ttls(lua_State *L, void *self, const struct arg *argv, size_t a
 	err = msg_edit_ttls(dq->msg, dq->len, edit_ttl, &edit);
 	if (edit.failed)
 		return lua_error(L);
-	return err < 0 ? fail_edit(L, "dr:editTTLs", err) : 0;
+	return err < 0 ? fail_edit(L, err) : 0;
 }
 
 /* ---- answers of our own ---- */
 static const struct answer_opts default_opts = {-1, -1, -1, 60};
 
-static uint32_t to_u32(lua_State *L, const char *word, double n)
+static uint32_t to_u32(lua_State *L, double n)
 {
 	if (n > UINT32_MAX)
-		lua_fail(L, word, "expected at most 4294967295, got %.0f", n);
+		lua_fail(L, NULL, "expected at most 4294967295, got %.0f", n);
 	return (uint32_t)n;
 }
 
 int message_set_negative(lua_State *L, void *self, const struct arg *argv, size_t argc)
 {
-	static const char word[] = "dq:setNegativeAndAdditionalSOA";
-	struct dq *dq = message_dq(L, self);
+	struct dq *dq = self;
 
 	for (size_t i = 2; i < argc; i++)
 		if (argv[i].kind == ARG_NUM)
-			(void)to_u32(L, word, argv[i].n);
+			(void)to_u32(L, argv[i].n);
 	struct soa soa = {
 		.zone = *(const struct name *)argv[1].o.p,
 		.ttl = (uint32_t)argv[2].n,
@@ -212,7 +211,7 @@ int message_set_negative(lua_State *L, void *self, const struct arg *argv, size_
 	int err = dq_answer_negative(dq, argv[0].b, &soa, &default_opts);
 
 	if (err < 0)
-		return fail_edit(L, word, err);
+		return fail_edit(L, err);
 	lua_pushboolean(L, true);
 	return 1;
 }
@@ -246,7 +245,7 @@ static int spoof_addrs(struct dq *dq, const struct arg *v, size_t n, const struc
 /* spoof(address or raw rdata, or a list of one of them [, type for ANY [, ttl]]) */
 int message_spoof(lua_State *L, void *self, const struct arg *argv, size_t argc)
 {
-	struct dq *dq = message_dq(L, self);
+	struct dq *dq = self;
 	const bool is_list = argv[0].kind == ARG_TABLE;
 	const struct arg *v = is_list ? argv[0].t.v : &argv[0];
 	const size_t n = is_list ? argv[0].t.n : 1;
@@ -255,12 +254,12 @@ int message_spoof(lua_State *L, void *self, const struct arg *argv, size_t argc)
 	int err = -EINVAL;
 
 	(void)argc;
-	opts.ttl = to_u32(L, "dq:spoof", arg_num(&argv[2], opts.ttl));
+	opts.ttl = to_u32(L, arg_num(&argv[2], opts.ttl));
 	if (n > 0 && v[0].kind == ARG_OBJ)
 		err = spoof_addrs(dq, v, n, &opts);
 	else if (n > 0 && v[0].kind == ARG_STR)
 		err = dq_answer_raw(dq, &list, (unsigned)arg_num(&argv[1], 0), &opts);
 	if (err == -EINVAL)
-		return lua_fail(L, "dq:spoof", "expected an address, a string of raw rdata, or a list of one kind");
-	return err < 0 ? fail_edit(L, "dq:spoof", err) : 0;
+		return lua_fail(L, NULL, "expected an address, a string of raw rdata, or a list of one kind");
+	return err < 0 ? fail_edit(L, err) : 0;
 }

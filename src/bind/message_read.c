@@ -6,14 +6,16 @@
 
 int message_get_header(lua_State *L, void *self, const struct arg *argv, size_t argc)
 {
+	const struct dq *dq = self;
+
 	IGNORE_ARGS;
-	value_push_header(L, message_dq(L, self)->msg, NULL);
+	value_push_header(L, dq->msg, NULL);
 	return 1;
 }
 
 int message_get_content(lua_State *L, void *self, const struct arg *argv, size_t argc)
 {
-	const struct dq *dq = message_dq(L, self);
+	const struct dq *dq = self;
 
 	IGNORE_ARGS;
 	lua_pushlstring(L, (const char *)dq->msg, dq->len);
@@ -22,7 +24,7 @@ int message_get_content(lua_State *L, void *self, const struct arg *argv, size_t
 
 int message_get_do(lua_State *L, void *self, const struct arg *argv, size_t argc)
 {
-	const struct edns *edns = dq_edns(message_dq(L, self));
+	const struct edns *edns = dq_edns(self);
 
 	IGNORE_ARGS;
 	lua_pushboolean(L, edns->present && (edns->flags & EDNS_DO));
@@ -101,7 +103,7 @@ static int option_add(struct option *o, const uint8_t *value, size_t len)
 /* A table of views by option code. */
 int message_get_options(lua_State *L, void *self, const struct arg *argv, size_t argc)
 {
-	struct dq *dq = message_dq(L, self);
+	struct dq *dq = self;
 	const struct edns *edns = dq_edns(dq);
 	size_t pos = 0, at, len;
 	unsigned code;
@@ -117,7 +119,7 @@ int message_get_options(lua_State *L, void *self, const struct arg *argv, size_t
 			lua_rawseti(L, -3, (int)code);
 		}
 		if (option_add(lua_to_obj(L, -1, OBJ_OPTION), dq->msg + at, len) < 0)
-			return lua_fail(L, "dq:getEDNSOptions", "out of memory");
+			return lua_fail(L, NULL, "out of memory");
 		lua_pop(L, 1);
 	}
 	return 1;
@@ -125,7 +127,7 @@ int message_get_options(lua_State *L, void *self, const struct arg *argv, size_t
 
 int message_get_elapsed(lua_State *L, void *self, const struct arg *argv, size_t argc)
 {
-	const struct dq *dq = message_dq(L, self);
+	const struct dq *dq = self;
 
 	IGNORE_ARGS;
 	lua_pushnumber(L, dq->now_us > dq->born_us ? (double)(dq->now_us - dq->born_us) : 0);
@@ -134,23 +136,25 @@ int message_get_elapsed(lua_State *L, void *self, const struct arg *argv, size_t
 
 int message_get_interface(lua_State *L, void *self, const struct arg *argv, size_t argc)
 {
+	(void)self;
 	IGNORE_ARGS;
-	message_dq(L, self);
 	lua_pushstring(L, ""); /* sockets are not asked for the interface of each datagram */
 	return 1;
 }
 
 int message_get_protocol(lua_State *L, void *self, const struct arg *argv, size_t argc)
 {
+	const struct dq *dq = self;
+
 	IGNORE_ARGS;
-	lua_pushstring(L, proto_shown(message_dq(L, self)->proto));
+	lua_pushstring(L, proto_shown(dq->proto));
 	return 1;
 }
 
 /* getQueryTime() is wall-clock time; the core only keeps the monotonic one, so the age is taken off now. */
 int message_get_time(lua_State *L, void *self, const struct arg *argv, size_t argc)
 {
-	const struct dq *dq = message_dq(L, self);
+	const struct dq *dq = self;
 	uint64_t age_us = dq->now_us > dq->born_us ? dq->now_us - dq->born_us : 0;
 	struct timespec ts;
 	uint64_t us;
@@ -168,7 +172,7 @@ int message_get_time(lua_State *L, void *self, const struct arg *argv, size_t ar
 
 int message_get_trailing(lua_State *L, void *self, const struct arg *argv, size_t argc)
 {
-	const struct dq *dq = message_dq(L, self);
+	const struct dq *dq = self;
 	ssize_t end = msg_end(dq->msg, dq->len);
 
 	IGNORE_ARGS;
@@ -180,12 +184,11 @@ int message_get_trailing(lua_State *L, void *self, const struct arg *argv, size_
 }
 
 /* ---- what came with the message: "" where there is none ---- */
-static const struct envelope *envelope_of(lua_State *L, void *self)
+static const struct envelope *envelope_of(const struct dq *dq)
 {
 	static const struct envelope none = {.nfields = 0};
-	const struct envelope *e = message_dq(L, self)->envelope;
 
-	return e ? e : &none;
+	return dq->envelope ? dq->envelope : &none;
 }
 
 static int push_text(lua_State *L, const char *s)
@@ -197,13 +200,13 @@ static int push_text(lua_State *L, const char *s)
 int message_get_sni(lua_State *L, void *self, const struct arg *argv, size_t argc)
 {
 	IGNORE_ARGS;
-	return push_text(L, envelope_of(L, self)->sni);
+	return push_text(L, envelope_of(self)->sni);
 }
 
 /* A table by name; of several fields of one name the last. */
 int message_get_http_headers(lua_State *L, void *self, const struct arg *argv, size_t argc)
 {
-	const struct envelope *e = envelope_of(L, self);
+	const struct envelope *e = envelope_of(self);
 
 	IGNORE_ARGS;
 	lua_createtable(L, 0, (int)e->nfields);
@@ -217,19 +220,19 @@ int message_get_http_headers(lua_State *L, void *self, const struct arg *argv, s
 int message_get_http_host(lua_State *L, void *self, const struct arg *argv, size_t argc)
 {
 	IGNORE_ARGS;
-	return push_text(L, envelope_of(L, self)->host);
+	return push_text(L, envelope_of(self)->host);
 }
 
 int message_get_http_path(lua_State *L, void *self, const struct arg *argv, size_t argc)
 {
 	IGNORE_ARGS;
-	return push_text(L, envelope_of(L, self)->path);
+	return push_text(L, envelope_of(self)->path);
 }
 
 /* With its '?', as in dnsdist. */
 int message_get_http_query(lua_State *L, void *self, const struct arg *argv, size_t argc)
 {
-	const char *query = envelope_of(L, self)->query;
+	const char *query = envelope_of(self)->query;
 
 	IGNORE_ARGS;
 	if (query && *query)
@@ -242,29 +245,29 @@ int message_get_http_query(lua_State *L, void *self, const struct arg *argv, siz
 int message_get_http_scheme(lua_State *L, void *self, const struct arg *argv, size_t argc)
 {
 	IGNORE_ARGS;
-	return push_text(L, envelope_of(L, self)->scheme);
+	return push_text(L, envelope_of(self)->scheme);
 }
 
 /* What only exists for transports and features that carry it: PROXY, tracing. */
 int message_empty_table(lua_State *L, void *self, const struct arg *argv, size_t argc)
 {
+	(void)self;
 	IGNORE_ARGS;
-	message_dq(L, self);
 	lua_newtable(L);
 	return 1;
 }
 
 int message_nothing(lua_State *L, void *self, const struct arg *argv, size_t argc)
 {
+	(void)self;
 	IGNORE_ARGS;
-	message_dq(L, self);
 	lua_pushnil(L);
 	return 1;
 }
 
 int message_get_backend(lua_State *L, void *self, const struct arg *argv, size_t argc)
 {
-	const struct dq *dq = message_dq(L, self);
+	const struct dq *dq = self;
 
 	IGNORE_ARGS;
 	if (dq->backend)
@@ -276,14 +279,18 @@ int message_get_backend(lua_State *L, void *self, const struct arg *argv, size_t
 
 int message_get_stale(lua_State *L, void *self, const struct arg *argv, size_t argc)
 {
+	const struct dq *dq = self;
+
 	IGNORE_ARGS;
-	lua_pushboolean(L, message_dq(L, self)->stale_hit);
+	lua_pushboolean(L, dq->stale_hit);
 	return 1;
 }
 
 int message_get_restarts(lua_State *L, void *self, const struct arg *argv, size_t argc)
 {
+	const struct dq *dq = self;
+
 	IGNORE_ARGS;
-	lua_pushinteger(L, message_dq(L, self)->restarts);
+	lua_pushinteger(L, dq->restarts);
 	return 1;
 }

@@ -230,7 +230,7 @@ static int set_add(lua_State *L, void *self, const struct arg *argv, size_t argc
 {
 	(void)argc;
 	if (nameset_add(self, argv[0].o.p) < 0)
-		return lua_fail(L, "DNSNameSet:add", "out of memory");
+		return lua_fail(L, NULL, "out of memory");
 	return 0;
 }
 
@@ -388,7 +388,7 @@ static int suffix_add(lua_State *L, void *self, const struct arg *argv, size_t a
 {
 	(void)argc;
 	if (argv[0].o.p != self && !each_suffix(argv[0].o.p, suffix_add_one, self))
-		return lua_fail(L, "SuffixMatchNode:add", "out of memory");
+		return lua_fail(L, NULL, "out of memory");
 	return 0;
 }
 

@@ -97,7 +97,7 @@ static int addr_truncate(lua_State *L, void *self, const struct arg *argv, size_
 
 	(void)argc;
 	if (argv[0].n > addr_len(a) * 8)
-		return lua_fail(L, "ComboAddress:truncate", "%.0f bits are more than the address has", argv[0].n);
+		return lua_fail(L, NULL, "%.0f bits are more than the address has", argv[0].n);
 	addr_mask(a, (unsigned)argv[0].n);
 	return 0;
 }
@@ -117,7 +117,7 @@ static int addr_map4(lua_State *L, void *self, const struct arg *argv, size_t ar
 	(void)argv;
 	(void)argc;
 	if (!addr_is_mapped(&a))
-		return lua_fail(L, "ComboAddress:mapToIPv4", "the address is not an IPv4-mapped IPv6 address");
+		return lua_fail(L, NULL, "the address is not an IPv4-mapped IPv6 address");
 	addr_unmap(&a);
 	value_push_addr(L, &a);
 	return 1;
@@ -138,7 +138,7 @@ static int addr_encrypt(lua_State *L, void *self, const struct arg *argv, size_t
 	(void)self;
 	(void)argv;
 	(void)argc;
-	return lua_fail(L, "ComboAddress:ipencrypt", "not supported yet");
+	return lua_fail(L, NULL, "not supported yet");
 }
 
 static int addr_decrypt(lua_State *L, void *self, const struct arg *argv, size_t argc)
@@ -146,7 +146,7 @@ static int addr_decrypt(lua_State *L, void *self, const struct arg *argv, size_t
 	(void)self;
 	(void)argv;
 	(void)argc;
-	return lua_fail(L, "ComboAddress:ipdecrypt", "not supported yet");
+	return lua_fail(L, NULL, "not supported yet");
 }
 
 static bool addr_equal(const void *a, const void *b)
@@ -378,7 +378,7 @@ static int net_add_group(lua_State *L, void *self, const struct arg *argv, size_
 
 	(void)argc;
 	if (!from)
-		return lua_fail(L, "NetmaskGroup:addNMG", "expected a NetmaskGroup, got %s", arg_kind_name(&argv[0]));
+		return lua_fail(L, NULL, "expected a NetmaskGroup, got %s", arg_kind_name(&argv[0]));
 	return merge_sets(L, self, from, "NetmaskGroup:addNMG");
 }
 
@@ -403,7 +403,7 @@ static bool add_value(lua_State *L, struct netset *to)
 	else
 		err = -EINVAL;
 	if (err == -ENOMEM)
-		lua_fail(L, "NetmaskGroup:addMasks", "out of memory");
+		lua_fail(L, NULL, "out of memory");
 	return err == 0;
 }
 
@@ -422,7 +422,7 @@ static int net_add_masks(lua_State *L, void *self, const struct arg *argv, size_
 		ok = add_value(L, self);
 		lua_pop(L, 1);
 		if (!ok)
-			return lua_fail(L, "NetmaskGroup:addMasks", "expected a table of addresses or netmasks");
+			return lua_fail(L, NULL, "expected a table of addresses or netmasks");
 	}
 	return 0;
 }

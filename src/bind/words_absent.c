@@ -27,7 +27,7 @@ _Static_assert(ABSENT_ERROR == 0 && ABSENT_IGNORE == 1 && ABSENT_SILENT == 2, "a
 enum { HEAD = 2 };
 static const char absent_text[] =
 #define ABSENT(word, feature, how) AS_##feature AS_##how #word "\0"
-#include "tbl/absent.def"
+#include <absent_here.def> /* CMake makes it: tbl/absent.def without the words of features that this build has */
 #undef ABSENT
 	;
 

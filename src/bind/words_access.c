@@ -31,6 +31,9 @@ static int add_bind(lua_State *L, const struct word *w, const struct arg *argv, 
 		rc = 0;
 	if (arg_given(&argv[1]) && argv[1].kind != ARG_TABLE)
 		lua_warn_at(L, w->name, "argument 2 (options): expected a table: ignored");
+	b.where = lua_where_dup(L, w->name);
+	if (rc == 0 && !b.where)
+		rc = -ENOMEM;
 	if (rc == 0)
 		rc = conf_add_bind(draft, &b, replace);
 	bind_conf_free(&b);

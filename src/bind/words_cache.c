@@ -83,7 +83,7 @@ static size_t expunge_one(
 	struct name n;
 
 	if (!obj && (a->kind != ARG_STR || name_from_text(&n, a->s.p, a->s.len) < 0))
-		lua_fail(L, "expungeByName",
+		lua_fail(L, NULL,
 			"argument 1 (names): got %s, expected a domain name or a list of them",
 			arg_str(a, arg_kind_name(a)));
 	return cache_expunge_name(c, obj ? obj : &n, qtype, suffix);
@@ -110,11 +110,11 @@ METHOD(dump)
 	int fd = open(argv[0].s.p, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640), rc;
 
 	if (fd < 0)
-		return lua_fail(L, "dump", "%s: %s", argv[0].s.p, strerror(errno));
+		return lua_fail(L, NULL, "%s: %s", argv[0].s.p, strerror(errno));
 	rc = cache_dump(self, fd, arg_given(&argv[1]) && argv[1].b, now_ms(L));
 	close(fd);
 	if (rc < 0)
-		return lua_fail(L, "dump", "%s: %s", argv[0].s.p, strerror(-rc));
+		return lua_fail(L, NULL, "%s: %s", argv[0].s.p, strerror(-rc));
 	text_addf(lua_out(L), "Dumped %d records\n", rc);
 	return 0;
 }

@@ -63,6 +63,8 @@ static int setting_call(lua_State *L)
 		set->tcp_idle_backend = set->tcp_idle_backend2;
 	else if (f->offset == offsetof(struct settings, tcp_idle_backend))
 		set->tcp_idle_backend2 = set->tcp_idle_backend;
+	else if (f->offset == offsetof(struct settings, doh_threads))
+		set->doh_threads_said = true; /* 0 is not the same as nothing */
 	return 0;
 }
 
@@ -136,8 +138,8 @@ WORD(ring_options)
 		for (r = 0; r < LEN(rows) && strcmp(rows[r].key, table->t.pair[i].key) != 0; r++)
 			;
 		if (r == LEN(rows)) {
-			lua_warn_at(
-				L, w->name, "unknown option '%s' ignored", table->t.pair[i].key);
+			lua_unknown_of(L, w->name, table->t.pair[i].key,
+				HINT("recordQueries\0recordResponses\0samplingRate\0lockRetries\0"));
 			continue;
 		}
 		if (rows[r].field && strcmp(rows[r].key, "samplingRate") != 0)
@@ -161,7 +163,7 @@ WORD(hedging)
 		if (field)
 			set_option(L, w->name, p->key, field, &p->value);
 		else
-			lua_warn_at(L, w->name, "unknown option '%s' ignored", p->key);
+			lua_unknown_of(L, w->name, p->key, HINT("delay\0percent\0"));
 	}
 	return 0;
 }

@@ -29,7 +29,7 @@ static int add_headers(struct field_list *names, struct field_list *values, cons
 	const char **error_r)
 {
 	if (table->kind != ARG_TABLE || table->t.n)
-		return error_set(error_r, "%s: expected a table such as {[\"x-name\"]=\"value\"}, got %s", what,
+		return error_set(error_r, "%s: expected a table" HINT(" such as {[\"x-name\"]=\"value\"}") ", got %s", what,
 			table->kind == ARG_TABLE ? "a list" : arg_kind_name(table));
 	for (size_t i = 0; i < table->t.pairs; i++) {
 		const struct arg_pair *p = &table->t.pair[i];
@@ -64,29 +64,11 @@ static int fill(struct bind_conf *b, const struct arg *argv, const char **error_
 	bool encrypted = frontend_given(&argv[1]);
 	bool urls = arg_given(&argv[3]) && !(argv[3].kind == ARG_TABLE && argv[3].t.n == 0 && argv[3].t.pairs == 0);
 
-	b->proto = PROTO_DOH;
-	b->addr = *(const struct addr *)argv[0].o.p;
 	if (!b->addr.port)
 		b->addr.port = encrypted ? PORT_HTTPS : PORT_HTTP;
 	if (encrypted && frontend_certs(&b->tls, &argv[1], &argv[2], error_r) < 0)
 		return -EINVAL;
 	return field_set(&paths_field, b, urls ? &argv[3] : &usual, error_r);
-}
-
-WORD(add_doh_local)
-{
-	const char *error = "out of memory";
-	struct bind_conf b;
-
-	lua_only_at_start(L, w->name);
-	lua_draft(L);
-	if (bind_conf_defaults(&b) < 0)
-		return lua_no_memory(L, w->name);
-	if (fill(&b, argv, &error) < 0) {
-		bind_conf_free(&b);
-		return lua_fail(L, w->name, "%s", error);
-	}
-	return frontend_add(L, w, &b, &argv[4], true, response_headers);
 }
 
 /* ---- static pages: an entry is a map of one ---- */
@@ -173,17 +155,23 @@ static const struct class class_doh_frontend = {.type = OBJ_DOH_FRONTEND, .shown
 	.more = frontend_methods, .free = mem_free};
 const struct class *const doh_classes[] = {&class_doh_frontend, &class_entry, NULL};
 
-/* ---- looking at them ---- */
+/* ---- the words ---- */
+
+static const struct frontend_kind doh = {PROTO_DOH, &class_doh_frontend, fill, response_headers};
+
+WORD(add_doh_local)
+{
+	return frontend_add(L, w, &doh, argv, argc);
+}
 
 WORD(get_frontend)
 {
-	return frontend_push(L, w, &class_doh_frontend, PROTO_DOH, &argv[0]);
+	return frontend_push(L, w, &doh, &argv[0]);
 }
 
 WORD(count)
 {
-	lua_pushinteger(L, (lua_Integer)frontend_count(L, PROTO_DOH));
-	return 1;
+	return frontend_push_count(L, PROTO_DOH);
 }
 
 WORD(show_frontends)

@@ -51,7 +51,7 @@ static struct bind_info info(lua_State *L, void *self)
 	struct bind_info i;
 
 	if (info_of(L, ((const struct bind_ref *)self)->index, NULL, &i) < 0)
-		lua_fail(L, "ClientState", "there is no such listener any more");
+		lua_fail(L, NULL, "there is no such listener any more");
 	return i;
 }
 
@@ -79,7 +79,7 @@ METHOD(get_provider)
 METHOD(no_filter)
 {
 	(void)self;
-	return lua_fail(L, "ClientState:attachFilter, detachFilter", "not supported yet");
+	return lua_fail(L, NULL, "not supported yet");
 }
 
 static int get_muted(lua_State *L, void *self)
@@ -94,11 +94,11 @@ static void set_muted(lua_State *L, void *self, const struct arg *value)
 	struct bind_info i;
 
 	if (value->kind != ARG_BOOL)
-		lua_fail(L, "muted", "expected true or false, got %s", arg_kind_name(value));
+		lua_fail(L, NULL, "expected true or false, got %s", arg_kind_name(value));
 	if (!lua_self(L)->loaded)
-		lua_fail(L, "muted", "can be changed only while the program runs");
+		lua_fail(L, NULL, "can be changed only while the program runs");
 	if (info_of(L, ((const struct bind_ref *)self)->index, &mute, &i) < 0)
-		lua_fail(L, "muted", "there is no such listener any more");
+		lua_fail(L, NULL, "there is no such listener any more");
 }
 
 static int show(lua_State *L, void *self)

@@ -101,7 +101,7 @@ WORD(syslog_facility)
 	}
 	if (facility < 0)
 		return lua_fail(L, w->name,
-			"argument 1 (facility): got '%s', expected a syslog facility such as local0, daemon or a number",
+			"argument 1 (facility): got '%s', expected a syslog facility" HINT(" such as local0, daemon") " or a number",
 			arg_str(&argv[0], arg_kind_name(&argv[0])));
 	if (!no_effects(L))
 		log_options.facility = facility;
@@ -133,7 +133,7 @@ WORD(structured_logging)
 		} else if (strcmp(key, "backend") == 0) {
 			log_options.json = strcmp(text, "json") == 0;
 		} else if (strcmp(key, "setInstanceFromServerID") != 0) {
-			lua_warn_at(L, w->name, "unknown option '%s' ignored", key);
+			lua_unknown_of(L, w->name, key, HINT("levelPrefix\0timeFormat\0backend\0setInstanceFromServerID\0"));
 		}
 	}
 	return 0;

@@ -64,29 +64,27 @@ WORD(server_id)
 	return 1;
 }
 
-struct help {
-	struct text *out;
-	size_t column;
-};
-
+#ifdef NO_DOCS /* the names of all functions */
+WORD(help)
+{
+	for (lua_pushnil(L); lua_next(L, LUA_GLOBALSINDEX); lua_pop(L, 1))
+		if (lua_isfunction(L, -1) && lua_type(L, -2) == LUA_TSTRING)
+			text_addf(lua_out(L), "%s\n", lua_tostring(L, -2));
+	return 0;
+}
+#else
 static void help_word(
 	void *ctx, const char *word, const char *spec, const char *doc, const char *example UNUSED)
 {
-	struct help *h = ctx;
-
-	text_addf(h->out, "%s(%s)", word, spec);
-	if (doc)
-		text_addf(h->out, "  %s", doc);
-	text_add(h->out, "\n");
+	text_addf(ctx, "%s(%s)%s%s\n", word, spec, doc ? "  " : "", doc ? doc : "");
 }
 
 WORD(help)
 {
-	struct help h = {.out = lua_out(L)};
-
-	bind_words(help_word, &h);
+	bind_words(help_word, lua_out(L));
 	return 0;
 }
+#endif
 
 const struct word misc_words[] = {
 	{"show", "text:str", show, DOC("Prints on the console."), DOC("show(\"text\")")},

@@ -109,7 +109,8 @@ static unsigned bits_of(const struct sockaddr *mask, unsigned family)
 	copy.ss_family = (sa_family_t)family; /* not always set in masks */
 	addr_from_sockaddr(&a, (struct sockaddr *)&copy);
 	for (unsigned i = 0; i < addr_len(&a); i++)
-		bits += (unsigned)__builtin_popcount(a.ip[i]);
+		for (uint8_t rest = a.ip[i]; rest; rest = (uint8_t)(rest << 1))
+			bits++;
 	return bits;
 }
 

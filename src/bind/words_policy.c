@@ -97,14 +97,15 @@ static void free_policy(void *p)
 static const struct policy *make_policy(lua_State *L, const char *word, const char *name, int index)
 {
 	struct lua_func *f = lua_func_new(L, index);
-	struct lua_policy *p = mem_zalloc(sizeof(*p) + strlen(name) + 1);
+	size_t len = strlen(name);
+	struct lua_policy *p = mem_zalloc(sizeof(*p) + len + 1);
 
 	if (!p) {
 		lua_func_free(&f);
 		lua_no_memory(L, word);
 		return NULL;
 	}
-	strcpy(p->name, name);
+	memcpy(p->name, name, len);
 	p->func = f;
 	p->policy =
 		(struct policy){.name = p->name, .is_lua = true, .choose = policy_choose, .arg = p};

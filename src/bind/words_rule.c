@@ -1,7 +1,6 @@
 /* words_rule.c: the rule chains: one family of ten words for each row of tbl/chain.def. */
 #include "lua_priv.h"
 #include "text.h"
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -50,19 +49,6 @@ static void push_rule(lua_State *L, struct rule *r)
 
 /* ---- adding ---- */
 
-static bool is_uuid(const char *s)
-{
-	size_t i;
-
-	for (i = 0; s[i] && i < 36; i++) {
-		bool dash = i == 8 || i == 13 || i == 18 || i == 23;
-
-		if (dash ? s[i] != '-' : !isxdigit((unsigned char)s[i]))
-			return false;
-	}
-	return i == 36 && !s[i];
-}
-
 /* Pushes a rule object of selector, action and {uuid, name}. */
 static struct rule *make_rule(lua_State *L, const struct word *w, const struct arg *argv)
 {
@@ -77,9 +63,9 @@ static struct rule *make_rule(lua_State *L, const struct word *w, const struct a
 		else if (strcmp(p->key, "uuid") == 0)
 			uuid = arg_str(&p->value, "");
 		else
-			lua_warn_at(L, w->name, "unknown option '%s' ignored", p->key);
+			lua_unknown_of(L, w->name, p->key, HINT("name\0uuid\0"));
 	}
-	if (uuid && *uuid && !is_uuid(uuid))
+	if (uuid && *uuid && !text_like(uuid, "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx"))
 		lua_fail(L, w->name, "uuid: got '%.60s', expected a UUID", uuid);
 	r = rule_new(
 		argv[0].o.p, argv[1].o.p, name, uuid && *uuid ? uuid : NULL, &lua_self(L)->rng);

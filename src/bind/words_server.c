@@ -18,12 +18,6 @@ static void push_server(lua_State *L, struct server *s)
 
 /* ---- newServer ---- */
 
-static int bad_option(lua_State *L, const char *word, struct server_conf *sc, const char *error)
-{
-	fields_free(server_fields, server_field_count, sc);
-	return lua_fail(L, word, "%s", error);
-}
-
 /* A wrong address does not stop the file: it is logged, and newServer() returns nil. */
 static bool has(const char *text)
 {
@@ -55,7 +49,6 @@ static void read_warm(const struct arg *given)
 
 WORD(new_server)
 {
-	struct server_conf sc = {.address = NULL};
 	struct arg given = argv[0], pair = {.kind = ARG_TABLE};
 	struct arg_pair address = {"address", given};
 	struct lua_here here = {L, w->name};
@@ -75,20 +68,20 @@ WORD(new_server)
 	if (!arg_get(&given, "address"))
 		return lua_fail(L, w->name, "the table has no 'address'");
 	read_warm(&given);
-	if (field_defaults(server_fields, server_field_count, &sc) < 0)
-		return lua_no_memory(L, w->name);
-	if (fields_apply(server_fields, server_field_count, &sc, &given, lua_unknown_option, &here,
-		    &error) < 0)
-		return bad_option(L, w->name, &sc, error);
-	if (arg_given(&argv[1]))
-		sc.qps = argv[1].n;
-	s = server_new(&sc, &lua_self(L)->rng, &error);
+	s = server_of(&given, lua_unknown_option, &here, &lua_self(L)->rng, &error);
 	if (!s && strncmp(error, "address: expected", 17) == 0)
 		return no_server(L, w->name, error);
-	if (s && server_conf_check(&s->conf, &error) < 0) /* an address may be a stamp, which sets keys */
-		server_free(&s);
 	if (!s)
 		return lua_fail(L, w->name, "%s", error);
+	if (arg_given(&argv[1])) {
+		s->conf.qps = argv[1].n;
+		server_set_qps(s, argv[1].n);
+	}
+	s->where = lua_where_dup(L, w->name);
+	if (!s->where) {
+		server_free(&s);
+		return lua_no_memory(L, w->name);
+	}
 	if (!server_streams(s) && (has(s->conf.subject_name) || has(s->conf.subject_addr) || has(s->conf.ca_store)))
 		lua_warn_at(L, w->name, "subjectName, subjectAddr and caStore mean nothing without tls='openssl': %s is asked in clear",
 			server_name(s));
@@ -153,7 +146,7 @@ const struct word server_words[] = {
 METHOD(add_pool)
 {
 	if (conf_pool_add(lua_draft(L), argv[0].s.p, self) < 0)
-		return lua_fail(L, "addPool", "out of memory");
+		return lua_fail(L, NULL, "out of memory");
 	return 0;
 }
 
@@ -297,7 +290,7 @@ METHOD(get_id)
 ATTRIBUTE(latency)
 {
 	struct server *s = self;
-	uint32_t udp = atomic_load(&s->latency_us), tcp = atomic_load(&s->tcp_latency_us);
+	uint32_t udp = peek(&s->latency_us), tcp = peek(&s->tcp_latency_us);
 
 	lua_pushnumber(L, udp ? udp : tcp);
 	return 1;
@@ -312,7 +305,7 @@ ATTRIBUTE(outstanding)
 {
 	struct server *s = self;
 
-	lua_pushnumber(L, atomic_load(&s->outstanding));
+	lua_pushnumber(L, peek(&s->outstanding));
 	return 1;
 }
 
@@ -325,7 +318,7 @@ METHOD(get_drops)
 {
 	struct server *s = self;
 
-	lua_pushnumber(L, (lua_Number)atomic_load(&s->drops));
+	lua_pushnumber(L, (lua_Number)peek(&s->drops));
 	return 1;
 }
 
@@ -333,7 +326,7 @@ METHOD(get_queries)
 {
 	struct server *s = self;
 
-	lua_pushnumber(L, (lua_Number)atomic_load(&s->queries));
+	lua_pushnumber(L, (lua_Number)peek(&s->queries));
 	return 1;
 }
 
@@ -392,7 +385,7 @@ static void attr_set_name(lua_State *L, void *self, const struct arg *value)
 	lua_only_at_start(L, "name"); /* other threads read it without a lock */
 	copy = mem_strdup(arg_str(value, ""));
 	if (!copy)
-		lua_fail(L, "name", "out of memory");
+		lua_fail(L, NULL, "out of memory");
 	mem_free(s->conf.name);
 	s->conf.name = copy;
 }
@@ -411,12 +404,12 @@ static void attr_set_up(lua_State *L, void *self, const struct arg *value)
 }
 
 /* A whole number from 1 as the attributes order and weight take it. */
-static uint32_t attr_number(lua_State *L, const char *word, const struct arg *value)
+static uint32_t attr_number(lua_State *L, const struct arg *value)
 {
 	double n = arg_num(value, -1);
 
 	if (!(n >= 1 && n <= 2147483647.0) || n != (double)(uint32_t)n)
-		lua_fail(L, word, "expected a whole number from 1, got %s",
+		lua_fail(L, NULL, "expected a whole number from 1, got %s",
 			arg_str(value, arg_kind_name(value)));
 	return (uint32_t)n;
 }
@@ -425,31 +418,31 @@ ATTRIBUTE(attr_order)
 {
 	struct server *s = self;
 
-	lua_pushnumber(L, atomic_load(&s->order));
+	lua_pushnumber(L, peek(&s->order));
 	return 1;
 }
 
 static void attr_set_order(lua_State *L, void *self, const struct arg *value)
 {
 	struct server *s = self;
-	uint32_t order = attr_number(L, "order", value);
+	uint32_t order = attr_number(L, value);
 
 	lua_draft(L); /* its pools are sorted again */
-	atomic_store(&s->order, order);
+	poke(&s->order, order);
 }
 
 ATTRIBUTE(attr_weight)
 {
 	struct server *s = self;
 
-	lua_pushnumber(L, atomic_load(&s->weight));
+	lua_pushnumber(L, peek(&s->weight));
 	return 1;
 }
 
 static void attr_set_weight(lua_State *L, void *self, const struct arg *value)
 {
-	if (server_set_weight(self, attr_number(L, "weight", value)) < 0)
-		lua_fail(L, "weight", "out of memory");
+	if (server_set_weight(self, attr_number(L, value)) < 0)
+		lua_fail(L, NULL, "out of memory");
 }
 
 ATTRIBUTE(attr_qps)

@@ -88,7 +88,7 @@ const struct word stat_words[] = {
 	{"getStatisticsCounters", "", get_counters, DOC("All counters, as a table."),
 		DOC("getStatisticsCounters()")},
 	{"showBinds", "", show_binds, DOC("Prints the listeners."), DOC("showBinds()")},
-	{"showTCPStats", "", show_tcp, DOC("Prints the state of client connections."),
+	{"showTCPStats", "", show_tcp, DOC("Prints for each worker: clients connected, connections to backends, queries that wait."),
 		DOC("showTCPStats()")},
 	{"showVersion", "", show_version, DOC("Prints the version."), DOC("showVersion()")},
 	{.name = NULL},

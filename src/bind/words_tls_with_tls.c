@@ -14,35 +14,28 @@ static const struct class class_tls_frontend = {
 	.type = OBJ_TLS_FRONTEND, .shown = "TLSFrontend", .methods = frontend_methods, .free = mem_free};
 const struct class *const tls_classes[] = {&class_cert, &class_tls_frontend, NULL};
 
+static int fill(struct bind_conf *b, const struct arg *argv, const char **error_r)
+{
+	if (!b->addr.port)
+		b->addr.port = PORT_DOT;
+	return frontend_certs(&b->tls, &argv[1], &argv[2], error_r);
+}
+
+static const struct frontend_kind dot = {PROTO_DOT, &class_tls_frontend, fill, NULL};
+
 WORD(add_tls_local)
 {
-	const char *error = "out of memory";
-	struct bind_conf b;
-
-	lua_only_at_start(L, w->name);
-	lua_draft(L);
-	if (bind_conf_defaults(&b) < 0)
-		return lua_no_memory(L, w->name);
-	b.proto = PROTO_DOT;
-	b.addr = *(const struct addr *)argv[0].o.p;
-	if (!b.addr.port)
-		b.addr.port = PORT_DOT;
-	if (frontend_certs(&b.tls, &argv[1], &argv[2], &error) < 0) {
-		bind_conf_free(&b);
-		return lua_fail(L, w->name, "%s", error);
-	}
-	return frontend_add(L, w, &b, &argv[3], false, NULL);
+	return frontend_add(L, w, &dot, argv, argc);
 }
 
 WORD(get_frontend)
 {
-	return frontend_push(L, w, &class_tls_frontend, PROTO_DOT, &argv[0]);
+	return frontend_push(L, w, &dot, &argv[0]);
 }
 
 WORD(count)
 {
-	lua_pushinteger(L, (lua_Integer)frontend_count(L, PROTO_DOT));
-	return 1;
+	return frontend_push_count(L, PROTO_DOT);
 }
 
 WORD(show_frontends)

@@ -209,16 +209,17 @@ static void dump_base64(struct text *out, const uint8_t *p, size_t len)
 static void dump_entry(struct dump *d, const struct entry *e)
 {
 	const uint8_t *packet = entry_packet(e);
-	int64_t ttl_s = ((int64_t)entry_end_ms(e) - (int64_t)d->now_ms) / 1000;
-	int64_t ago_s = ((int64_t)d->now_ms - (int64_t)e->added_ms) / 1000;
+	uint64_t end_ms = entry_end_ms(e), now_ms = d->now_ms;
+	long ttl_s = end_ms >= now_ms ? (long)((end_ms - now_ms) / 1000) : -(long)((now_ms - end_ms) / 1000);
+	long ago_s = now_ms > e->added_ms ? (long)((now_ms - e->added_ms) / 1000) : 0;
 	char name[NAME_TEXT], type[16];
 
 	name_to_text(packet + DNS_HEADER, true, name);
 	text_addf(&d->text,
-		"%s %lld %s ; rcode %u, key %016llx, length %u, received over %s, added %lld s ago",
-		name, (long long)ttl_s, qtype_text(entry_qtype(e), type), dns_rcode(packet),
+		"%s %ld %s ; rcode %u, key %016llx, length %u, received over %s, added %ld s ago",
+		name, ttl_s, qtype_text(entry_qtype(e), type), dns_rcode(packet),
 		(unsigned long long)e->hash, (unsigned)e->len, e->over_tcp ? "TCP" : "UDP",
-		(long long)(ago_s > 0 ? ago_s : 0));
+		ago_s);
 	if (d->raw) {
 		text_add(&d->text, ", ");
 		dump_base64(&d->text, packet, e->len);

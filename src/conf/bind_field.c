@@ -8,7 +8,7 @@ static int no_xsk(void *object, const struct arg *a, const char **error_r)
 {
 	(void)object;
 	(void)a;
-	return error_set(error_r, "xskSocket: not supported: there is no AF_XDP in this program");
+	return error_set(error_r, "xskSocket: not supported" HINT(": there is no AF_XDP in this program"));
 }
 
 const struct field bind_fields[] = {
@@ -23,7 +23,7 @@ const struct field bind_fields[] = {
 	{.name = "cpus", .type = FIELD_ACCEPT,
 		.doc = DOC("Accepted and ignored: setWorkerLayout() decides on threads.")},
 	{.name = "maxInFlight", .type = FIELD_U32, .offset = AT(max_in_flight), .min = 0, .max = 65535, .absent = "0",
-		.doc = DOC("Queries of one connection that are worked on at once; 0: one after the other.")},
+		.doc = DOC("Queries of one connection that are worked on at once; 0: 100.")},
 	{.name = "maxConcurrentTCPConnections", .type = FIELD_U32, .offset = AT(max_connections), .min = 0,
 		.max = UINT32_MAX, .absent = "0", .doc = DOC("Most connections to this address; 0: no limit.")},
 	{.name = "enableProxyProtocol", .type = FIELD_BOOL, .offset = AT(enable_proxy), .absent = "true",
@@ -85,6 +85,7 @@ const size_t doh_bind_field_count = LEN(doh_bind_fields);
 
 /* What words set by other means than options. */
 static const struct field other_fields[] = {
+	{.name = "where", .type = FIELD_STR, .offset = AT(where)},
 	LIST("certs", TLS(certs), ""),
 	LIST("keys", TLS(keys), ""),
 	LIST("passwords", TLS(passwords), ""),
@@ -124,7 +125,7 @@ int bind_conf_check(const struct bind_conf *b, const char **error_r)
 		return error_set(error_r, "ocspResponses: %zu files for %zu certificates", t->ocsp.n, t->certs.n);
 	for (size_t i = 0; i < b->doh.paths.n; i++)
 		if (b->doh.paths.v[i][0] != '/')
-			return error_set(error_r, "urls: expected a path such as '/dns-query', got '%.80s'", b->doh.paths.v[i]);
+			return error_set(error_r, "urls: expected a path" HINT(" such as '/dns-query'") ", got '%.80s'", b->doh.paths.v[i]);
 	return 0;
 }
 

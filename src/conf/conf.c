@@ -2,7 +2,6 @@
 #include "conf_priv.h"
 #include "mem.h"
 #include "text.h"
-#include <ctype.h>
 
 HOT_KEPT(conf_pool);
 
@@ -30,7 +29,7 @@ static struct conf *conf_blank(void)
 
 	if (c == NULL)
 		return NULL;
-	atomic_store(&c->refs, 1);
+	atomic_init(&c->refs, 1);
 	c->serial = 1;
 	c->policy = &policy_least_outstanding;
 	return c;
@@ -123,13 +122,7 @@ static int check_factor(const char *word, double factor, const char **error_r)
 /* Four groups of eight hexadecimal digits, joined by '-'. */
 static int check_fast_open_key(const char *key, const char **error_r)
 {
-	size_t i = 0;
-
-	if (key == NULL || *key == '\0')
-		return 0;
-	while (i < 35 && (i % 9 == 8 ? key[i] == '-' : isxdigit((unsigned char)key[i])))
-		i++;
-	if (i == 35 && key[i] == '\0')
+	if (key == NULL || *key == '\0' || text_like(key, "xxxxxxxx-xxxxxxxx-xxxxxxxx-xxxxxxxx"))
 		return 0;
 	return error_set(error_r,
 		"setTCPFastOpenKey: expected four groups of eight hexadecimal digits joined by '-'");

@@ -226,9 +226,9 @@ static void carry_over(struct server *running, const struct server *new)
 	struct health_params params = health_params(new);
 	enum health_mode mode = server_health_mode(new);
 
-	if (server_set_weight(running, atomic_load(&new->weight)) != 0)
+	if (server_set_weight(running, peek(&new->weight)) != 0)
 		log_warn(SETUP, "out of memory: server %s keeps its weight", running->conf.name);
-	atomic_store(&running->order, atomic_load(&new->order));
+	poke(&running->order, peek(&new->order));
 	if (server_qps(new) != server_qps(running))
 		server_set_qps(running, server_qps(new));
 	health_set_params(running, &params);

@@ -45,19 +45,19 @@ static void add_pools_of(struct text *out, const struct conf *c, const struct se
 static void show_server(struct server_table *t, size_t nth)
 {
 	const struct server *s = t->conf->servers[nth];
-	uint64_t queries = atomic_load(&s->queries), drops = atomic_load(&s->drops);
-	uint32_t outstanding = atomic_load(&s->outstanding);
-	double qps = atomic_load(&s->rate.queries10) / 10.0;
+	uint64_t queries = peek(&s->queries), drops = peek(&s->drops);
+	uint32_t outstanding = peek(&s->outstanding);
+	double qps = peek(&s->rate.queries10) / 10.0;
 	char number[24];
 
 	snprintf(number, sizeof number, "%zu", nth);
 	row_begin(t, number, s->id, s->conf.name != NULL ? s->conf.name : "", s->conf.address,
 		server_status(s));
-	text_addf(t->out, "%8.1f %7g %4u %4u ", qps, server_qps(s), atomic_load(&s->order),
-		atomic_load(&s->weight));
+	text_addf(t->out, "%8.1f %7g %4u %4u ", qps, server_qps(s), peek(&s->order),
+		peek(&s->weight));
 	text_addf(t->out, "%10llu %9llu ", (unsigned long long)queries, (unsigned long long)drops);
-	text_addf(t->out, "%7.1f %7.1f %7.1f %11u", atomic_load(&s->rate.drops10) / 10.0,
-		atomic_load(&s->latency_us) / 1000.0, atomic_load(&s->tcp_latency_us) / 1000.0,
+	text_addf(t->out, "%7.1f %7.1f %7.1f %11u", peek(&s->rate.drops10) / 10.0,
+		peek(&s->latency_us) / 1000.0, peek(&s->tcp_latency_us) / 1000.0,
 		outstanding);
 	add_pools_of(t->out, t->conf, s);
 	text_add(t->out, "\n");

@@ -38,3 +38,35 @@ bool setting_only_at_start(size_t index)
 	must(index < LEN(only_at_start));
 	return only_at_start[index];
 }
+
+/* word_of: what the user writes to set this row; NULL: nothing that has an effect. */
+static const char *word_of(const char *row)
+{
+	static const struct {
+		const char *row, *word;
+	} others[] = {{"setUDPSocketRecvBuffer_", "setUDPSocketBufferSizes"},
+		{"setUDPSocketSendBuffer_", "setUDPSocketBufferSizes"}, {"setRingEntries_", "setRingBuffersSize"},
+		{"setRingQueries_", "setRingBuffersOptions"}, {"setRingResponses_", "setRingBuffersOptions"},
+		{"setWorkerLayout_", "setWorkerLayout"}, {"setWorkerCount_", "setWorkerLayout"},
+		{"setOutgoingDoHWorkerThreads_", "setOutgoingDoHWorkerThreads"},
+		{"setTCPInternalPipeBufferSize", NULL}, {"setTCPUseSinglePipe", NULL}};
+
+	for (size_t i = 0; i < LEN(others); i++)
+		if (strcmp(others[i].row, row) == 0)
+			return others[i].word;
+	return row;
+}
+
+void settings_differ(const struct settings *a, const struct settings *b, void (*fn)(void *ctx, const char *word), void *ctx)
+{
+	const char *before = ""; /* rows of one word stand together */
+
+	for (size_t i = 0; i < LEN(setting_fields); i++) {
+		const char *word = only_at_start[i] ? word_of(setting_fields[i].name) : NULL;
+
+		if (!word || field_same(&setting_fields[i], a, b) || strcmp(word, before) == 0)
+			continue;
+		fn(ctx, word);
+		before = word;
+	}
+}

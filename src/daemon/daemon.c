@@ -36,7 +36,9 @@ static struct lane *home_of(struct lane *lane, const struct server *s, bool stre
 {
 	struct daemon *d = container_of(lane, struct worker, lane)->daemon;
 
-	return &d->workers[layout_home(d->layout, lane->index, d->nworkers, s->index, stream)].lane;
+	enum role role = !stream ? ROLE_BACK_UDP : server_proto(s) == PROTO_DOH ? ROLE_BACK_DOH : ROLE_STREAM;
+
+	return &d->workers[layout_home(&d->places, role, lane->index, s->index)].lane;
 }
 
 static int make_rings(struct worker *w, const struct settings *set, unsigned workers)
@@ -53,8 +55,8 @@ static int make_rings(struct worker *w, const struct settings *set, unsigned wor
 
 static int make_workers(struct daemon *d, const struct conf *c, const char **error_r)
 {
-	unsigned n = layout_workers(d->layout, c->set.workers, c->set.tcp_threads, c->nservers), waiting = parked_max(n);
-	unsigned batch = layout_small(d->layout) ? BATCH_SMALL : BATCH;
+	unsigned n = d->places.workers, waiting = parked_max(n);
+	unsigned batch = layout_small(d->places.layout) ? BATCH_SMALL : BATCH;
 
 	if (c->set.udp_batch > 1)
 		batch = c->set.udp_batch;
@@ -70,7 +72,7 @@ static int make_workers(struct daemon *d, const struct conf *c, const char **err
 
 		w->daemon = d;
 		d->nworkers = i + 1;
-		err = lane_init(&w->lane, i, batch, waiting, layout_places(d->layout) && n > 1 ? &edge_home : &edge_own,
+		err = lane_init(&w->lane, i, batch, waiting, layout_parts(d->places.layout) && n > 1 ? &edge_home : &edge_own,
 			d->clients);
 		w->lane.home = home_of;
 		w->lane.fd_max = d->fds - (d->fds > 8 * FD_RESERVE ? FD_RESERVE : d->fds / 8);
@@ -180,10 +182,12 @@ int daemon_check(const struct options *o, const char *config, const struct langu
 
 static int choose_layout(struct daemon *d, const struct conf *c, const char **error_r)
 {
-	d->layout = layout_default();
-	if (c->set.layout && c->set.layout[0])
-		d->layout = layout_find(c->set.layout);
-	return d->layout ? 0 : error_set(error_r, "setWorkerLayout: no layout '%s'", c->set.layout);
+	const struct layout *l = c->set.layout && c->set.layout[0] ? layout_find(c->set.layout) : layout_default();
+
+	if (!l)
+		return error_set(error_r, "setWorkerLayout: no layout '%s'", c->set.layout);
+	d->places = layout_place(l, c);
+	return 0;
 }
 
 static int start_control(struct daemon *d, const char **error_r)
@@ -201,16 +205,6 @@ static int start_control(struct daemon *d, const char **error_r)
 		return error_set(error_r, "out of memory");
 	tick_start(d);
 	return 0;
-}
-
-/* say_backends tells now what would be said at the first query; the others work all the same. */
-static void say_backends(const struct conf *c)
-{
-	const char *error = "";
-
-	for (size_t i = 0; i < c->nservers; i++)
-		if (back_check(c->servers[i], &error) < 0)
-			log_error(BACK, "%s", error);
 }
 
 struct daemon *daemon_new(const struct options *o, const char *config, const struct language *language,
@@ -241,7 +235,10 @@ struct daemon *daemon_new(const struct options *o, const char *config, const str
 static void *worker_main(void *arg)
 {
 	struct worker *w = arg;
+	char name[16];
 
+	snprintf(name, sizeof(name), "shrewd/%s%u", layout_job(&w->daemon->places, w->lane.index), w->lane.index);
+	(void)pthread_setname_np(pthread_self(), name); /* for top -H */
 	loop_run(&w->lane.loop);
 	return NULL;
 }
@@ -275,7 +272,7 @@ static void serve(struct wheel_node *node, uint64_t now_ms)
 	if (d->plan)
 		listen_serve(d);
 	pthread_mutex_unlock(&d->admin);
-	log_info(WORKER, "ready: layout %s, %u worker%s", layout_name(d->layout), d->nworkers,
+	log_info(WORKER, "ready: layout %s, %u worker%s", layout_name(d->places.layout), d->nworkers,
 		d->nworkers == 1 ? "" : "s");
 	notify_ready();
 }
@@ -332,6 +329,7 @@ void daemon_free(struct daemon **p)
 		listener_free(&d->listeners[i]);
 	if (d->conf)
 		conf_free(&d->conf);
+	fields_free(setting_fields, setting_field_count, &d->started);
 	clients_free(&d->clients);
 	mem_free(d->workers);
 	mem_free(d->query_rings);

@@ -7,6 +7,15 @@
 
 enum { DAEMON_MAGIC = 0x6461656d, LISTENERS_MAX = 256, DRAIN_MS = 2000 };
 
+struct tide {
+	size_t low;           /* the least of the heap that was free since pages were given back */
+	size_t left, used;    /* at the last look */
+	size_t pages;         /* resident after pages were given back */
+	uint64_t look_ms;
+	unsigned trims;       /* to come when things have come to rest */
+	bool trimming;        /* workers were told; pages go at the next tick */
+};
+
 struct listen_plan;
 struct worker {
 	struct lane lane; /* first: edges find their worker by it */
@@ -26,15 +35,16 @@ struct daemon {
 	const struct options *options;
 	const char *config;
 	const struct language *language;
-	const struct layout *layout;
+	struct places places;
 	struct host host;
 	struct clients *clients;
-	unsigned nworkers;
+	unsigned nworkers;           /* made so far, in the end places.workers */
 	int fds;                     /* descriptors allowed */
 	struct worker *workers;
 	pthread_mutex_t admin;       /* one configuration change at a time */
 	pthread_mutex_t lock;        /* |conf| below */
 	struct conf *conf;           /* the running one */
+	struct settings started;     /* those that the process began with; all zero before */
 	struct listener *listeners[LISTENERS_MAX];
 	unsigned listener_number[LISTENERS_MAX]; /* among the frontends of its protocol */
 	unsigned nlisteners;
@@ -45,8 +55,7 @@ struct daemon {
 	int signal_fd;
 	struct io signal_io;
 	struct wheel_node tick;      /* maintenance, once a second */
-	size_t slack;                /* free heap that giving back did not make less */
-	uint64_t trim_ms;
+	struct tide tide;            /* when to give memory back */
 	uint64_t clean_ms, sweep_ms; /* last cache cleaning */
 	_Atomic bool reloading, reload_again, stop, hurry;
 	struct listen_plan *plan;    /* opened, not read yet: until backends had their first check */
@@ -65,17 +74,18 @@ struct daemon {
 };
 
 /* listen.c */
-/* listen_open makes the listeners of |conf|: those that are the same are kept; others get sockets, |fds| of which
+/* listen_open makes the listeners of a configuration: those that are the same are kept; others get sockets, |fds| of which
  * are filled per worker.  0, or -EINVAL with |*error_r| and nothing changed. */
 struct listen_plan {
+	struct conf *conf; /* a reference: Lua code may have put another one in place when the plan goes to work */
 	struct listener *listeners[LISTENERS_MAX];
 	bool fresh[LISTENERS_MAX];
-	struct bind_conf conf[LISTENERS_MAX]; /* only its numbers are used: its strings are the configuration's */
+	const struct bind_conf *bind[LISTENERS_MAX]; /* of |conf| */
 	int *fds[LISTENERS_MAX]; /* per worker, -1: none */
 	unsigned number[LISTENERS_MAX];
 	unsigned n;
 };
-int listen_open(struct daemon *, const struct conf *, struct listen_plan *, const char **error_r) WUNUSED;
+int listen_open(struct daemon *, struct conf *, struct listen_plan *, const char **error_r) WUNUSED;
 void listen_cancel(struct daemon *, struct listen_plan *);
 void listen_apply(struct daemon *, struct listen_plan *); /* starts fresh fronts, stops those not in the plan */
 void listen_serve(struct daemon *); /* d->plan goes to work */
@@ -86,11 +96,18 @@ int listen_check(const struct conf *, const char **error_r) WUNUSED; /* do certi
 void frontend_host(struct daemon *); /* fills its part of d->host */
 void frontend_tick(struct daemon *, uint64_t now_ms); /* ticket keys change with time; about once a second */
 
+/* say.c: lines of the log */
+void say_listening(const struct listener *);
+void say_backends(const struct conf *); /* tells now what would be said at the first query; the others work all the same */
+void say_late_settings(const struct settings *started, const struct settings *file); /* what a reload cannot change */
+void say_late_options(const struct listener *, const struct bind_conf *file);
+
 /* post.c */
 int post_conf(struct worker *, struct conf *); /* takes over the reference */
-int post_front(struct worker *, struct listener *, int fd); /* fd -1: stop it */
+int post_front(struct worker *, struct listener *, int fd); /* takes over |fd|; -1: stop it */
 int post_reconnect(struct worker *, struct server *);
 void post_sweep(struct worker *);
+void post_trim(struct worker *); /* its thread's share, before mem_trim() */
 void post_stop(struct worker *); /* needs no memory */
 /* resolve.c: backends given by host name; worker 0 */
 void resolve_tick(struct daemon *, const struct conf *, uint64_t now_ms); /* once before the loop runs, then once a second */

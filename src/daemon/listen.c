@@ -33,7 +33,7 @@ static unsigned workers_of(const struct daemon *d, enum role role)
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < d->nworkers; i++)
-		n += layout_has(d->layout, role, i);
+		n += layout_has(&d->places, role, i);
 	return n;
 }
 
@@ -61,13 +61,13 @@ static int open_fds(struct daemon *d, struct listener *l, int *fds, const char *
 
 	for (unsigned i = 0; i < d->nworkers; i++) {
 		fds[i] = -1;
-		if (!layout_has(d->layout, role_of(l->ops), i))
+		if (!layout_has(&d->places, role_of(l->ops), i))
 			continue;
 		fds[i] = busy < 0 ? busy : l->ops->open(l, &why);
 		if (fds[i] >= 0)
 			continue;
-		error_set(error_r, "cannot listen on %s (%s): %s", addr_print(&l->conf.addr, true, text),
-			l->ops->name, why);
+		error_set(error_r, "%s%scannot listen on %s (%s): %s", l->conf.where ? l->conf.where : "",
+			l->conf.where ? ": " : "", addr_print(&l->conf.addr, true, text), l->ops->name, why);
 		for (i++; i < d->nworkers; i++)
 			fds[i] = -1;
 		return -EINVAL;
@@ -86,20 +86,29 @@ static bool fast_open_key(const char *text, uint8_t key[16])
 	return true;
 }
 
-/* listener_make names the listener where its certificates cannot be had. */
+/* name_it says where the user defined the listener that |why| is about. */
+static int name_it(const struct front_ops *ops, const struct bind_conf *b, const char *why, const char **error_r)
+{
+	char text[ADDR_TEXT];
+
+	if (b->where)
+		return error_set(error_r, "%s: %s", b->where, why);
+	return error_set(error_r, "%s %s: %s", ops->name, addr_print(&b->addr, true, text), why);
+}
+
 static struct listener *listener_make(const struct front_ops *ops, const struct bind_conf *b, const char **error_r)
 {
 	const char *why = "out of memory";
-	char text[ADDR_TEXT];
 	struct listener *l = listener_new(ops, b, &why);
 
 	if (!l)
-		error_set(error_r, "%s %s: %s", ops->name, addr_print(&b->addr, true, text), why);
+		name_it(ops, b, why, error_r);
 	return l;
 }
 
+/* plan_one: |b| is |of|, or that with another one of its addresses. */
 static int plan_one(struct daemon *d, const struct conf *c, const struct front_ops *ops, const struct bind_conf *b,
-	unsigned number, struct listen_plan *plan, const char **error_r)
+	const struct bind_conf *of, unsigned number, struct listen_plan *plan, const char **error_r)
 {
 	struct listener *l = find(d, ops, b, plan);
 	unsigned i = plan->n;
@@ -107,7 +116,7 @@ static int plan_one(struct daemon *d, const struct conf *c, const struct front_o
 	if (i == LISTENERS_MAX)
 		return error_set(error_r, "more than %d listening sockets", LISTENERS_MAX);
 	plan->fresh[i] = l == NULL;
-	plan->conf[i] = *b;
+	plan->bind[i] = of;
 	plan->number[i] = number;
 	plan->fds[i] = NULL;
 	if (l) {
@@ -133,7 +142,7 @@ static int plan_bind(struct daemon *d, const struct conf *c, const struct bind_c
 	struct listen_plan *plan, const char **error_r)
 {
 	for (const struct front_ops *const *ops = registry_fronts; *ops; ops++) {
-		int err = serves(*ops, b) ? plan_one(d, c, *ops, b, number, plan, error_r) : 0;
+		int err = serves(*ops, b) ? plan_one(d, c, *ops, b, b, number, plan, error_r) : 0;
 
 		for (size_t m = 0; err == 0 && serves(*ops, b) && m < b->more.n; m++) {
 			struct bind_conf other = *b;
@@ -142,7 +151,7 @@ static int plan_bind(struct daemon *d, const struct conf *c, const struct bind_c
 			if (addr_parse(&other.addr, b->more.v[m], b->addr.port) < 0)
 				return error_set(error_r, "additionalAddresses: expected an address, got '%s'",
 					b->more.v[m]);
-			err = plan_one(d, c, *ops, &other, number, plan, error_r);
+			err = plan_one(d, c, *ops, &other, b, number, plan, error_r);
 		}
 		if (err < 0)
 			return err;
@@ -170,11 +179,13 @@ void listen_cancel(struct daemon *d, struct listen_plan *plan)
 		listener_free(&plan->listeners[i]);
 	}
 	plan->n = 0;
+	conf_free(&plan->conf);
 }
 
-int listen_open(struct daemon *d, const struct conf *c, struct listen_plan *plan, const char **error_r)
+int listen_open(struct daemon *d, struct conf *c, struct listen_plan *plan, const char **error_r)
 {
 	plan->n = 0;
+	plan->conf = conf_ref(c);
 	for (size_t i = 0; i < c->nbinds; i++) {
 		int err = plan_bind(d, c, &c->binds[i], number_of(c, i), plan, error_r);
 
@@ -199,28 +210,23 @@ static void renew(struct listener *l, const struct bind_conf *b)
 {
 	const char *error = "";
 
-	if (listener_update(l, b, &error) < 0 || (b->tls.certs.n && listener_certs(l, NULL, &error) < 0))
-		log_error(FRONT, "%s; the old certificates stay", error);
-}
-
-static void say(const struct listener *l)
-{
-	char text[ADDR_TEXT];
-
-	log_info(FRONT, "listening on %s (%s)", addr_print(&l->conf.addr, true, text), l->ops->name);
+	say_late_options(l, b);
+	if (listener_update(l, b, &error) == 0)
+		return;
+	name_it(l->ops, b, error, &error);
+	log_error(FRONT, "%s; the old certificates stay", error);
 }
 
 void listen_apply(struct daemon *d, struct listen_plan *plan)
 {
 	for (unsigned i = 0; i < plan->n; i++) {
 		if (plan->fresh[i])
-			say(plan->listeners[i]);
+			say_listening(plan->listeners[i]);
 		else
-			renew(plan->listeners[i], &plan->conf[i]);
+			renew(plan->listeners[i], plan->bind[i]);
 		for (unsigned w = 0; plan->fresh[i] && w < d->nworkers; w++)
-			if (plan->fds[i][w] >= 0 &&
-				post_front(&d->workers[w], plan->listeners[i], plan->fds[i][w]) < 0)
-				close(plan->fds[i][w]);
+			if (plan->fds[i][w] >= 0 && post_front(&d->workers[w], plan->listeners[i], plan->fds[i][w]) < 0)
+				log_error(FRONT, "out of memory: a listening socket was closed");
 		mem_free(plan->fds[i]);
 		plan->fds[i] = NULL;
 	}
@@ -241,6 +247,7 @@ void listen_apply(struct daemon *d, struct listen_plan *plan)
 void listen_serve(struct daemon *d)
 {
 	listen_apply(d, d->plan);
+	conf_free(&d->plan->conf);
 	mem_free(d->plan);
 	d->plan = NULL;
 	d->serving = true;

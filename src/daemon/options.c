@@ -31,82 +31,114 @@ static const struct option longs[] = {
 	{NULL, 0, NULL, 0},
 };
 
+static const char help[] =
+#ifdef NO_DOCS
+	"Usage: shrewd [-C|--config FILE] [--check-config] [-l|--local ADDRESS] [-a|--acl NETMASK] [-u|--uid USER]\n"
+	"[-g|--gid GROUP] [-v|--verbose] [--disable-syslog] [--log-timestamps] [--structured-logging true|false]\n"
+	"[--structured-logging-backend default|json] [--self-signed NAME[,ADDRESS...]] [-V|--version] [-h|--help] [BACKEND...]\n";
+#else
+	"Usage: shrewd [OPTION...] [BACKEND...]\n"
+	"A DNS proxy: takes queries, applies rules, answers from its cache or from backends.\n"
+	"\n"
+	"  -C, --config FILE        the configuration, in dnsdist's language\n"
+	"      --check-config       read it, say whether it is right, exit\n"
+	"  -l, --local ADDRESS      listen here (UDP and TCP) in place of the file's addresses; repeatable\n"
+	"  -a, --acl NETMASK        who may ask, in place of the file's ACL; repeatable\n"
+	"  -u, --uid USER           become this user once sockets are open\n"
+	"  -g, --gid GROUP          become this group\n"
+	"      --supervised         run in the foreground without a prompt (always so)\n"
+	"  -v, --verbose            log more\n"
+	"      --disable-syslog     log to standard output only\n"
+	"      --log-timestamps     begin plain log lines with the time\n"
+	"      --structured-logging true|false   key=\"value\" log lines (default true)\n"
+	"      --structured-logging-backend NAME  default or json\n"
+	"      --self-signed NAME[,ADDRESS...]  make a certificate for these, in memory; the file calls it 'self-signed'.\n"
+	"                           Without DoT and DoH in the file, both are served beside its first address\n"
+	"  -V, --version            version and features\n"
+	"  -h, --help               this text\n"
+	"  -c, --client; -e, --execute COMMAND   need the console: not supported yet\n"
+	"\n"
+	"BACKEND: addresses of servers that are added to those of the file.\n"
+	"Signals: TERM and INT end it (up to 2 s for answers under way), HUP reads the configuration again,\n"
+	"USR1 writes all counters to the log.\n";
+#endif
+
 void options_help(void)
 {
-	puts("Usage: shrewd [OPTION...] [BACKEND...]\n"
-	     "A DNS proxy: takes queries, applies rules, answers from its cache or from backends.\n"
-	     "\n"
-	     "  -C, --config FILE        the configuration, in dnsdist's language\n"
-	     "      --check-config       read it, say whether it is right, exit\n"
-	     "  -l, --local ADDRESS      listen here (UDP and TCP) in place of the file's addresses; repeatable\n"
-	     "  -a, --acl NETMASK        who may ask, in place of the file's ACL; repeatable\n"
-	     "  -u, --uid USER           become this user once sockets are open\n"
-	     "  -g, --gid GROUP          become this group\n"
-	     "      --supervised         run in the foreground without a prompt (always so)\n"
-	     "  -v, --verbose            log more\n"
-	     "      --disable-syslog     log to standard output only\n"
-	     "      --log-timestamps     begin plain log lines with the time\n"
-	     "      --structured-logging true|false   key=\"value\" log lines (default true)\n"
-	     "      --structured-logging-backend NAME  default or json\n"
-	     "      --self-signed NAME[,ADDRESS...]  make a certificate for these, in memory; the file calls it 'self-signed'.\n"
-	     "                           Without DoT and DoH in the file, both are served beside its first address\n"
-	     "  -V, --version            version and features\n"
-	     "  -h, --help               this text\n"
-	     "  -c, --client; -e, --execute COMMAND   need the console: not supported yet\n"
-	     "\n"
-	     "BACKEND: addresses of servers that are added to those of the file.\n"
-	     "Signals: TERM and INT end it (up to 2 s for answers under way), HUP reads the configuration again,\n"
-	     "USR1 writes all counters to the log.");
+	dprintf(STDOUT_FILENO, "%s", help);
+}
+
+static void print_features(const char *title, bool on)
+{
+	dprintf(STDOUT_FILENO, "\n%s features:", title);
+	for (const struct feature *f = registry_features; f->name; f++)
+		if (f->on == on)
+			dprintf(STDOUT_FILENO, " %s", f->name + strlen("FEATURE_"));
 }
 
 void options_version(void)
 {
-	printf("shrewd %s\nEnabled features:", registry_version);
-	for (const struct feature *f = registry_features; f->name; f++)
-		if (f->on)
-			printf(" %s", f->name + strlen("FEATURE_"));
-	printf("\nDisabled features:");
-	for (const struct feature *f = registry_features; f->name; f++)
-		if (!f->on)
-			printf(" %s", f->name + strlen("FEATURE_"));
-	putchar('\n');
+	dprintf(STDOUT_FILENO, "shrewd %s", registry_version);
+	print_features("Enabled", true);
+	print_features("Disabled", false);
+	dprintf(STDOUT_FILENO, "\n");
 }
 
 static int add(const char **list, unsigned *n, const char *what, const char *value)
 {
 	if (*n == OPTION_LIST) {
-		fprintf(stderr, "shrewd: more than %d times %s\n", OPTION_LIST, what);
+		dprintf(STDERR_FILENO, "shrewd: more than %d times %s\n", OPTION_LIST, what);
 		return -EINVAL;
 	}
 	list[(*n)++] = value;
 	return 0;
 }
 
+/* choose tells whether an option says |yes|; 0 or -EINVAL when it says neither that nor |no|. */
+static int choose(const char *option, const char *yes, const char *no, bool *chosen_r)
+{
+	*chosen_r = strcmp(optarg, yes) == 0;
+	if (*chosen_r || strcmp(optarg, no) == 0)
+		return 0;
+	dprintf(STDERR_FILENO, "shrewd: %s: expected %s or %s, got '%s'\n", option, no, yes, optarg);
+	return -EINVAL;
+}
+
+/* Options that are kept as they are: their value, or that they were given. */
+static const struct {
+	uint16_t opt, offset;
+} kept[] = {
+	{'C', offsetof(struct options, config)},
+	{'u', offsetof(struct options, uid)},
+	{'g', offsetof(struct options, gid)},
+	{OPT_SELF_SIGNED, offsetof(struct options, self_signed)},
+	{'v', offsetof(struct options, verbose)},
+	{'V', offsetof(struct options, version)},
+	{'h', offsetof(struct options, help)},
+	{OPT_CHECK, offsetof(struct options, check)},
+	{OPT_SUPERVISED, offsetof(struct options, supervised)},
+	{OPT_NO_SYSLOG, offsetof(struct options, no_syslog)},
+	{OPT_TIMESTAMPS, offsetof(struct options, timestamps)},
+};
+
 static int take(struct options *o, int opt)
 {
+	for (size_t i = 0; i < LEN(kept); i++) {
+		void *at = (char *)o + kept[i].offset;
+
+		if (opt != kept[i].opt)
+			continue;
+		if (optarg)
+			*(const char **)at = optarg;
+		else
+			*(bool *)at = true;
+		return 0;
+	}
 	switch (opt) {
 	case 'a':
 		return add(o->acl, &o->acls, "--acl", optarg);
 	case 'l':
 		return add(o->local, &o->locals, "--local", optarg);
-	case 'C':
-		o->config = optarg;
-		return 0;
-	case 'u':
-		o->uid = optarg;
-		return 0;
-	case 'g':
-		o->gid = optarg;
-		return 0;
-	case 'v':
-		o->verbose = true;
-		return 0;
-	case 'V':
-		o->version = true;
-		return 0;
-	case 'h':
-		o->help = true;
-		return 0;
 	case 'c':
 		o->unsupported = "--client";
 		return 0;
@@ -115,38 +147,12 @@ static int take(struct options *o, int opt)
 		return 0;
 	case 'k':
 		return 0;
-	case OPT_CHECK:
-		o->check = true;
-		return 0;
-	case OPT_SELF_SIGNED:
-		o->self_signed = optarg;
-		return 0;
-	case OPT_SUPERVISED:
-		o->supervised = true;
-		return 0;
-	case OPT_NO_SYSLOG:
-		o->no_syslog = true;
-		return 0;
-	case OPT_TIMESTAMPS:
-		o->timestamps = true;
-		return 0;
 	case OPT_STRUCTURED:
-		if (strcmp(optarg, "true") != 0 && strcmp(optarg, "false") != 0) {
-			fprintf(stderr, "shrewd: --structured-logging: expected true or false, got '%s'\n", optarg);
-			return -EINVAL;
-		}
-		o->plain_log = strcmp(optarg, "false") == 0;
-		return 0;
+		return choose("--structured-logging", "false", "true", &o->plain_log);
 	case OPT_BACKEND:
-		if (strcmp(optarg, "default") != 0 && strcmp(optarg, "json") != 0) {
-			fprintf(stderr, "shrewd: --structured-logging-backend: expected default or json, got '%s'\n",
-				optarg);
-			return -EINVAL;
-		}
-		o->log_backend = optarg;
-		return 0;
+		return choose("--structured-logging-backend", "json", "default", &o->json_log);
 	default:
-		fputs("Try 'shrewd --help'.\n", stderr);
+		dprintf(STDERR_FILENO, "Try 'shrewd --help'.\n");
 		return -EINVAL;
 	}
 }
@@ -188,16 +194,16 @@ static int apply_locals(const struct options *o, struct conf *c, const char **er
 		struct bind_conf b;
 
 		if (bind_conf_defaults(&b) < 0)
-			return error_set(error_r, "--local: out of memory");
+			return error_set(error_r, "out of memory");
 		b.proto = PROTO_UDP;
 		if (addr_parse(&b.addr, o->local[i], 53) < 0) {
 			bind_conf_free(&b);
-			return error_set(error_r, "--local: expected an address such as 127.0.0.1:53, got '%s'",
+			return error_set(error_r, "--local: expected an address" HINT(" such as 127.0.0.1:53") ", got '%s'",
 				o->local[i]);
 		}
 		if (conf_add_bind(c, &b, i == 0) < 0) {
 			bind_conf_free(&b);
-			return error_set(error_r, "--local: out of memory");
+			return error_set(error_r, "out of memory");
 		}
 	}
 	return 0;
@@ -209,7 +215,6 @@ static int apply_backends(const struct options *o, struct conf *c, const char **
 
 	rng_init(&rng);
 	for (unsigned i = 0; i < o->backends; i++) {
-		struct server_conf sc;
 		struct server *s;
 		struct addr literal;
 
@@ -219,16 +224,9 @@ static int apply_backends(const struct options *o, struct conf *c, const char **
 
 		if (addr_parse(&literal, o->backend[i], 53) < 0 && !strpbrk(o->backend[i], ".:") &&
 			strcmp(o->backend[i], "localhost") != 0) /* a word, more likely an option without its dashes */
-			return error_set(error_r, "expected a backend such as 192.0.2.1:53 or dns.example:53, got '%s'",
+			return error_set(error_r, "expected a backend" HINT(" such as 192.0.2.1:53 or dns.example:53") ", got '%s'",
 				o->backend[i]);
-		memset(&sc, 0, sizeof(sc));
-		if (field_defaults(server_fields, server_field_count, &sc) < 0)
-			return error_set(error_r, "out of memory");
-		if (fields_apply(server_fields, server_field_count, &sc, &given, NULL, NULL, error_r) < 0) {
-			fields_free(server_fields, server_field_count, &sc);
-			return -EINVAL;
-		}
-		s = server_new(&sc, &rng, error_r);
+		s = server_of(&given, NULL, NULL, &rng, error_r);
 		if (!s)
 			return -EINVAL;
 		if (conf_add_server(c, s) < 0) {
@@ -247,7 +245,7 @@ static int add_encrypted(struct conf *c, uint8_t proto, uint16_t port, const cha
 	bool full;
 
 	if (bind_conf_defaults(&b) < 0)
-		return error_set(error_r, "--self-signed: out of memory");
+		return error_set(error_r, "out of memory");
 	b.proto = proto;
 	if (first)
 		b.addr = first->addr;
@@ -259,7 +257,7 @@ static int add_encrypted(struct conf *c, uint8_t proto, uint16_t port, const cha
 	if (!full)
 		return 0;
 	bind_conf_free(&b);
-	return error_set(error_r, "--self-signed: out of memory");
+	return error_set(error_r, "out of memory");
 }
 
 static int apply_self_signed(const struct options *o, struct conf *c, const char **error_r)
@@ -276,15 +274,15 @@ static int apply_self_signed(const struct options *o, struct conf *c, const char
 
 int options_self_signed(const struct options *o, const char **error_r)
 {
+	const char *why = "";
 	char print[96];
 
 	if (!o->self_signed)
 		return 0;
-	if (tls_self_signed(o->self_signed, print, error_r) < 0)
-		return -EINVAL;
-	log_info(SETUP, "self-signed certificate for %s, SHA-256 fingerprint %s", o->self_signed, print);
-	log_info(SETUP, "try: kdig @127.0.0.1 +tls example.com; kdig @127.0.0.1 +https example.com; "
-			"curl -k --doh-insecure --doh-url https://127.0.0.1/dns-query https://example.com (with -p PORT or :PORT where the file says so)");
+	if (tls_self_signed(o->self_signed, print, &why) < 0)
+		return error_set(error_r, "--self-signed: %s", why);
+	if (!o->check) /* which makes one that nobody will see again */
+		log_info(SETUP, "self-signed certificate for %s, SHA-256 fingerprint %s", o->self_signed, print);
 	return 0;
 }
 
@@ -294,7 +292,7 @@ int options_apply(const struct options *o, struct conf *c, const char **error_r)
 		netset_clear(c->acl);
 	for (unsigned i = 0; i < o->acls; i++)
 		if (netset_add_text(c->acl, o->acl[i]) < 0)
-			return error_set(error_r, "--acl: expected a netmask such as 192.0.2.0/24, got '%s'", o->acl[i]);
+			return error_set(error_r, "--acl: expected a netmask" HINT(" such as 192.0.2.0/24") ", got '%s'", o->acl[i]);
 	if (apply_locals(o, c, error_r) < 0)
 		return -EINVAL;
 	if (apply_self_signed(o, c, error_r) < 0)

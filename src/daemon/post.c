@@ -7,6 +7,16 @@ static struct worker *worker_of(void *lane)
 	return container_of((struct lane *)lane, struct worker, lane);
 }
 
+/* post: what |w| cannot be told any more is taken back: opened by nobody, a letter only frees what it holds. */
+static int post(struct worker *w, struct letter *l)
+{
+	int err = mailbox_post(&w->lane.mailbox, l, 0);
+
+	if (err < 0)
+		l->open(l, NULL);
+	return err;
+}
+
 /* ---- a configuration ---- */
 struct conf_letter {
 	struct letter letter;
@@ -42,7 +52,7 @@ int post_conf(struct worker *w, struct conf *conf)
 	}
 	c->letter.open = conf_open;
 	c->conf = conf;
-	return mailbox_post(&w->lane.mailbox, &c->letter, 0);
+	return post(w, &c->letter);
 }
 
 /* ---- a listening socket ---- */
@@ -71,12 +81,15 @@ int post_front(struct worker *w, struct listener *listener, int fd)
 {
 	struct front_letter *f = mem_alloc(sizeof(*f));
 
-	if (!f)
+	if (!f) {
+		if (fd >= 0)
+			close(fd);
 		return -ENOMEM;
+	}
 	f->letter.open = front_open;
 	f->listener = listener_ref(listener);
 	f->fd = fd;
-	return mailbox_post(&w->lane.mailbox, &f->letter, 0);
+	return post(w, &f->letter);
 }
 
 /* ---- a backend: new sockets, because it came back up or has another address ---- */
@@ -103,10 +116,10 @@ int post_reconnect(struct worker *w, struct server *server)
 		return -ENOMEM;
 	s->letter.open = reconnect_open;
 	s->server = server_ref(server);
-	return mailbox_post(&w->lane.mailbox, &s->letter, 0);
+	return post(w, &s->letter);
 }
 
-/* ---- tidying: ways to backends that are no longer configured ---- */
+/* ---- tidying: ways to backends that are no longer configured; memory that lies ready for one thread ---- */
 static void sweep_open(struct letter *l, void *owner)
 {
 	struct lane *lane = owner;
@@ -116,27 +129,41 @@ static void sweep_open(struct letter *l, void *owner)
 		back_sweep(lane, core_conf(&lane->core));
 }
 
-void post_sweep(struct worker *w)
+static void trim_open(struct letter *l, void *owner)
+{
+	mem_free(l);
+	if (owner)
+		mem_trim_thread();
+}
+
+static void post_tidy(struct worker *w, void (*open)(struct letter *, void *))
 {
 	struct letter *l = mem_alloc(sizeof(*l));
 
 	if (!l)
 		return; /* next time */
-	l->open = sweep_open;
-	if (mailbox_post(&w->lane.mailbox, l, 0) < 0)
-		mem_free(l);
+	l->open = open;
+	(void)post(w, l);
+}
+
+void post_sweep(struct worker *w)
+{
+	post_tidy(w, sweep_open);
+}
+
+void post_trim(struct worker *w)
+{
+	post_tidy(w, trim_open);
 }
 
 /* ---- the end: accept nothing, let what is under way finish, then leave the loop ---- */
-/* Worker 0 leaves last: it hears a second signal, which ends them all. */
-static bool may_leave(const struct worker *w)
+/* all_drained: nobody leaves before the others: their queries may be answered here, and worker 0 hears a second signal. */
+static bool all_drained(const struct daemon *d)
 {
-	const struct daemon *d = w->daemon;
-
-	for (unsigned i = 1; w->lane.index == 0 && i < d->nworkers; i++)
-		if (d->workers[i].started && !d->workers[i].drained)
+	for (unsigned i = 0; i < d->nworkers; i++)
+		if ((i == 0 || d->workers[i].started) && !d->workers[i].drained) /* 0 is the thread that began */
 			return false;
-	return w->lane.core.parked == 0;
+	return true;
 }
 
 static void drained(struct wheel_node *node, uint64_t now_ms)
@@ -144,7 +171,7 @@ static void drained(struct wheel_node *node, uint64_t now_ms)
 	struct worker *w = container_of(node, struct worker, drain);
 
 	w->drained = w->lane.core.parked == 0;
-	if (may_leave(w) || now_ms >= w->drain_until_ms || w->daemon->hurry)
+	if ((w->drained && all_drained(w->daemon)) || now_ms >= w->drain_until_ms || w->daemon->hurry)
 		w->lane.loop.stop = true;
 	else
 		wheel_arm(&w->lane.loop.wheel, node, now_ms + 10);

@@ -59,6 +59,8 @@ static int install_first(struct daemon *d, struct conf *c, const char **error_r)
 			return error_set(error_r, "worker %u: out of memory", i);
 	if (probes_set(d->probes, c->servers, c->nservers, c->set.verbose_health) < 0)
 		return error_set(error_r, "health checks: out of memory");
+	if (fields_copy(setting_fields, setting_field_count, &d->started, &c->set) < 0)
+		return error_set(error_r, "out of memory");
 	d->conf = c;
 	return 0;
 }
@@ -100,6 +102,7 @@ static int reload(struct daemon *d, const char **error_r)
 
 	if (!c)
 		return -EINVAL;
+	say_backends(c); /* before those that stay take the place of their like: those are of the file before */
 	err = old ? conf_inherit(c, old) : 0;
 	conf_free(&old);
 	if (err < 0)
@@ -110,7 +113,12 @@ static int reload(struct daemon *d, const char **error_r)
 		conf_free(&c);
 		return err;
 	}
-	return daemon_install(d, c, error_r);
+	err = daemon_install(d, c, error_r);
+	c = err == 0 ? current(d) : NULL;
+	if (c)
+		say_late_settings(&d->started, &c->set);
+	conf_free(&c);
+	return err;
 }
 
 static void *reload_thread(void *arg)
@@ -233,8 +241,9 @@ static void host_tcp(void *ctx, struct text *out)
 	struct daemon *d = ctx;
 
 	for (unsigned i = 0; i < d->nworkers; i++)
-		text_addf(out, "worker %u: %u clients connected, %u queries waiting\n", i,
-			__atomic_load_n(&d->workers[i].lane.conns, __ATOMIC_RELAXED),
+		text_addf(out, "%s %u: %u clients connected, %u connections to backends, %u queries waiting\n",
+			layout_job(&d->places, i), i, __atomic_load_n(&d->workers[i].lane.conns, __ATOMIC_RELAXED),
+			__atomic_load_n(&d->workers[i].lane.links, __ATOMIC_RELAXED),
 			__atomic_load_n(&d->workers[i].lane.core.parked, __ATOMIC_RELAXED));
 }
 

@@ -72,18 +72,16 @@ static bool among(const struct addr *v, unsigned n, const struct addr *a)
 	return false;
 }
 
-/* moved: is this another set than the one in use? */
+/* moved: is this another set than the one in use?  Of a name with more addresses than we keep some are not in use. */
 static bool moved(const struct server *s, const struct addr *v, unsigned n)
 {
 	struct addr have[SERVER_ADDRS];
 	unsigned known = server_addrs(s, have);
 	bool other = known == 0;
 
-	if (n > SERVER_ADDRS)
-		n = SERVER_ADDRS; /* those after it may not be known */
 	for (unsigned i = 0; i < known; i++)
 		other |= !among(v, n, &have[i]);
-	for (unsigned i = 0; i < n; i++)
+	for (unsigned i = 0; i < n && known < SERVER_ADDRS; i++)
 		other |= !among(have, known, &v[i]);
 	return other;
 }
@@ -219,7 +217,7 @@ static unsigned add_plain(const struct conf *c, struct stub_server out[STUB_SERV
 			struct sock_opts o;
 			struct addr source;
 
-			if (s->is_name || (s->conf.tls && s->conf.tls[0]) || s->conf.use_proxy || server_up(s) != up)
+			if (s->is_name || server_streams(s) || s->conf.use_proxy || server_up(s) != up)
 				continue;
 			out[n] = (struct stub_server){.to = s->addr};
 			back_sock_opts(s, &o, &source, out[n].interface);

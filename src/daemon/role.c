@@ -3,7 +3,8 @@
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
-enum { SPLIT_UDP = 0, SPLIT_STREAM = 1, SPLIT_BACKS = 2, SPLIT_BACKS_MAX = 14, WORKERS_MAX = 64, SMALL_MB = 256 };
+enum { SPLIT_UDP = 0, SPLIT_STREAM = 1, SPLIT_BACKS = 2, SPLIT_BACKS_MAX = 14, SPLIT_DOH_MAX = 14,
+	WORKERS_MAX = 64, SMALL_MB = 256 };
 
 struct layout {
 	const char *name;
@@ -16,8 +17,51 @@ static const struct layout layouts[] = {
 	/* name       small  spread split */
 	{"collapsed", true,  false, false}, /* every role on worker 0: one thread, one loop: routers */
 	{"sharded",   false, true,  false}, /* ingress, streams and responders on each: datacenters */
-	{"split",     false, false, true},  /* UDP in | streams | one for each backend's responder */
+	{"split",     false, false, true},  /* UDP in | streams | one for each backend's responder | DoH backends */
 };
+
+static unsigned least(size_t a, unsigned b)
+{
+	return a < b ? (unsigned)a : b;
+}
+
+/* sharded_workers: as setWorkerLayout() says, else one for each CPU, but no more than setMaxTCPClientThreads(). */
+static unsigned sharded_workers(const struct settings *set)
+{
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	unsigned n = cpus > 0 ? (unsigned)cpus : 1;
+
+	if (set->tcp_threads)
+		n = least(set->tcp_threads, n);
+	return least(set->workers ? set->workers : n, WORKERS_MAX);
+}
+
+static bool has_doh(const struct conf *c)
+{
+	for (size_t i = 0; i < c->nservers; i++)
+		if (server_proto(c->servers[i]) == PROTO_DOH)
+			return true;
+	return false;
+}
+
+/* split_does: UDP in | streams | UDP responders | DoH backends, who live with the other streams where they have none. */
+static bool split_does(const struct places *p, enum role role, unsigned worker)
+{
+	unsigned first_doh = p->workers - p->doh;
+
+	switch (role) {
+	case ROLE_CONTROL:
+	case ROLE_UDP_IN:
+		return worker == SPLIT_UDP;
+	case ROLE_STREAM:
+		return worker == SPLIT_STREAM;
+	case ROLE_BACK_UDP:
+		return worker >= SPLIT_BACKS && worker < first_doh;
+	case ROLE_BACK_DOH:
+		return p->doh ? worker >= first_doh : worker == SPLIT_STREAM;
+	}
+	return false;
+}
 
 const struct layout *layout_find(const char *name)
 {
@@ -44,7 +88,7 @@ const char *layout_name(const struct layout *l)
 	return l->name;
 }
 
-bool layout_places(const struct layout *l)
+bool layout_parts(const struct layout *l)
 {
 	return l->split || l->spread;
 }
@@ -54,41 +98,46 @@ bool layout_small(const struct layout *l)
 	return l->small;
 }
 
-unsigned layout_workers(const struct layout *l, unsigned asked, unsigned most, size_t servers)
+struct places layout_place(const struct layout *l, const struct conf *c)
 {
-	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	const struct settings *set = &c->set;
+	struct places p = {.layout = l, .workers = 1, .doh = 1};
 
-	if (l->split)
-		return SPLIT_BACKS + (unsigned)(servers > SPLIT_BACKS_MAX ? SPLIT_BACKS_MAX : servers ? servers : 1);
-	if (!l->spread)
-		return 1;
-	if (asked == 0) {
-		asked = cpus > 0 ? (unsigned)cpus : 1;
-		asked = most && asked > most ? most : asked;
+	if (l->split) {
+		p.doh = set->doh_threads_said ? least(set->doh_threads, SPLIT_DOH_MAX) : has_doh(c);
+		p.workers = SPLIT_BACKS + least(c->nservers ? c->nservers : 1, SPLIT_BACKS_MAX) + p.doh;
+	} else if (l->spread) {
+		p.workers = sharded_workers(set);
+		p.doh = least(set->doh_threads ? set->doh_threads : p.workers, p.workers);
 	}
-	return asked > WORKERS_MAX ? WORKERS_MAX : asked;
+	return p;
 }
 
-bool layout_has(const struct layout *l, enum role role, unsigned worker)
+bool layout_has(const struct places *p, enum role role, unsigned worker)
 {
-	switch (role) {
-	case ROLE_CONTROL:
-		return worker == 0;
-	case ROLE_UDP_IN:
-		return l->spread || worker == SPLIT_UDP;
-	case ROLE_STREAM:
-		return l->spread || worker == (l->split ? SPLIT_STREAM : 0);
-	case ROLE_BACK_UDP:
-		return l->spread || (l->split ? worker >= SPLIT_BACKS : worker == 0);
-	}
-	return false;
+	if (p->layout->split)
+		return split_does(p, role, worker);
+	return worker == 0 || (p->layout->spread && role != ROLE_CONTROL && (role != ROLE_BACK_DOH || worker < p->doh));
 }
 
-unsigned layout_home(const struct layout *l, unsigned worker, unsigned workers, uint32_t index, bool stream)
+unsigned layout_home(const struct places *p, enum role role, unsigned worker, uint32_t index)
 {
-	if (l->spread && stream)
-		return index % workers; /* one connection, not one for each worker */
-	if (!l->split)
+	if (p->layout->split && role == ROLE_BACK_UDP)
+		return SPLIT_BACKS + index % (p->workers - p->doh - SPLIT_BACKS);
+	if (p->layout->split)
+		return role == ROLE_BACK_DOH && p->doh ? p->workers - p->doh + index % p->doh : SPLIT_STREAM;
+	if (role == ROLE_BACK_UDP)
 		return worker;
-	return stream ? SPLIT_STREAM : SPLIT_BACKS + index % (workers - SPLIT_BACKS);
+	return index % (role == ROLE_BACK_DOH ? p->doh : p->workers); /* one connection, not one for each worker */
+}
+
+const char *layout_job(const struct places *p, unsigned worker)
+{
+	static const char *const jobs[] = {[ROLE_UDP_IN] = "udp", [ROLE_STREAM] = "stream", [ROLE_BACK_UDP] = "back",
+		[ROLE_BACK_DOH] = "doh"};
+
+	for (unsigned i = 0; p->layout->split && i < LEN(jobs); i++)
+		if (layout_has(p, (enum role)i, worker))
+			return jobs[i];
+	return "worker";
 }

@@ -21,7 +21,7 @@ struct clients {
 	pthread_mutex_t lock;
 	struct map *map;
 	_Atomic unsigned bans;  /* entries that may be banned */
-	_Atomic size_t held[2]; /* bytes that connections hold back: others, those with a transfer */
+	_Atomic size_t held[HOLDS]; /* bytes that connections hold back */
 };
 
 struct clients *clients_new(void)
@@ -207,9 +207,9 @@ void clients_ban(struct clients *t, const struct settings *set, const struct add
 	pthread_mutex_unlock(&t->lock);
 }
 
-size_t clients_hold(struct clients *t, bool stream, size_t before, size_t now)
+size_t clients_hold(struct clients *t, enum hold_kind kind, size_t before, size_t now)
 {
-	return atomic_fetch_add_explicit(&t->held[stream], now - before, memory_order_relaxed) + now - before;
+	return atomic_fetch_add_explicit(&t->held[kind], now - before, memory_order_relaxed) + now - before;
 }
 
 void clients_clean(struct clients *t, uint64_t now_ms)

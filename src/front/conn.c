@@ -5,7 +5,7 @@
 /* OUT_MAX: bytes of answers above which no query is taken before they have left: a record's worth. */
 enum { IN_FLIGHT = 100, OUT_MAX = 15 << 10, PAD_BLOCK = 468 };
 
-_Static_assert(sizeof(struct conn) <= 560, "an idle TCP client is small");
+_Static_assert(sizeof(struct conn) <= 448, "an idle TCP client is small");
 
 /* ---- lists of the lane: by last activity; to be written ---- */
 static void idle_del(struct conn *c)
@@ -76,6 +76,8 @@ void conn_free(struct conn *c, enum reason why)
 	c->dirty = true; /* whatever ends with it does not mark it again */
 	count_close(c, why);
 	hold_end(c);
+	if (why == REASON_CONN_IDLE || why == REASON_CONN_DURATION || why == REASON_CONN_EVICTED || why == REASON_SHUTDOWN)
+		conn_bye(c);
 	if (c->codec)
 		conn_ops_of(c)->close(c);
 	while (c->waiting) {
@@ -93,12 +95,13 @@ void conn_free(struct conn *c, enum reason why)
 	bytes_free(&c->in);
 	bytes_free(&c->out);
 	mem_free(c->envelope);
+	mem_free(c->source);
 	c->magic = 0;
 	slab_put(&lane->conn_slab, c);
 }
 
 /* ---- deadlines: one node per connection, moved only when it fires ---- */
-bool conn_overloaded(const struct conn *c)
+static bool overloaded(const struct conn *c)
 {
 	const struct listener *l = c->front->listener;
 	uint64_t max = l->max_connections;
@@ -108,7 +111,7 @@ bool conn_overloaded(const struct conn *c)
 
 bool conn_last(const struct conn *c)
 {
-	uint32_t max = conn_overloaded(c) ? 1 : conn_settings(c)->tcp_queries;
+	uint32_t max = overloaded(c) ? 1 : conn_settings(c)->tcp_queries;
 
 	return max && c->queries >= max;
 }
@@ -117,7 +120,7 @@ static void look_at_clock(struct wheel_node *node, uint64_t now_ms)
 {
 	struct conn *c = container_of(node, struct conn, timer);
 	const struct settings *set = conn_settings(c);
-	bool over = conn_overloaded(c);
+	bool over = overloaded(c);
 	uint64_t recv_ms = over ? 500 : 1000ull * set->tcp_recv_timeout_s;
 	uint64_t life_s = over ? 5 : set->tcp_duration_s, at = UINT64_MAX, t;
 
@@ -142,11 +145,11 @@ static void look_at_clock(struct wheel_node *node, uint64_t now_ms)
 		DUE(c->born_ms + recv_ms, REASON_CONN_TLS_SLOW);
 	else if (c->message_ms)
 		DUE(c->message_ms + recv_ms, REASON_CONN_READ_TIMEOUT);
-	else if (c->pending == 0 && c->out.len == 0 && !c->kept)
+	else if (c->pending || c->out.len || c->kept)
+		at = at < now_ms + 1000 ? at : now_ms + 1000; /* when that is over it may be idle for long */
+	else
 		DUE(c->last_ms + (over || !conn_ops_of(c)->idle_ms ? recv_ms : conn_ops_of(c)->idle_ms(c)), REASON_CONN_IDLE);
 #undef DUE
-	if (at == UINT64_MAX)
-		at = now_ms + 1000;
 	wheel_arm(&c->lane->loop.wheel, node, at);
 	hold_look(c);
 }
@@ -271,7 +274,7 @@ enum reason conn_new(struct front *f, int fd, const struct addr *peer, struct wh
 	c->lane = f->lane;
 	c->front = f;
 	c->who = who;
-	c->remote = c->peer = *peer;
+	c->peer = *peer;
 	c->local = f->local;
 	if (f->any)
 		sock_local(fd, &c->local);
@@ -290,6 +293,8 @@ enum reason conn_new(struct front *f, int fd, const struct addr *peer, struct wh
 		return why;
 	}
 	conn_look(c, c->born_ms + 1000ull * conf->set.tcp_recv_timeout_s);
+	if (conf->set.tcp_duration_s)
+		conn_look(c, c->born_ms + 1000ull * conf->set.tcp_duration_s);
 	idle_add(c);
 	f->users++;
 	count_birth(c);

@@ -24,6 +24,7 @@ struct conn_ops {
 	int (*drain)(struct conn *);             /* appends a record's worth to |out|; 0 or -ENOMEM */
 	unsigned (*state)(const struct conn *);  /* CODEC_… */
 	uint64_t (*idle_ms)(const struct conn *);
+	void (*bye)(struct conn *);              /* queues last words: we end it, and not because of what the peer did */
 	void (*close)(struct conn *);
 	/* adds bytes of unfinished requests, large ones and small ones, and of answers */
 	void (*holds)(const struct conn *, size_t *large, size_t *small, size_t *out);
@@ -47,14 +48,15 @@ struct conn {
 	struct lane *lane;
 	struct front *front;
 	struct who *who; /* the client as one that is counted, or NULL */
-	struct addr remote, local, peer;
+	struct addr local, peer;
+	struct addr *source; /* the client's, from a PROXY header; NULL: it is the peer */
 	struct bytes in, out;
 	void *codec;                /* the protocol's own, NULL at first */
 	struct tls_stats *tls_stats; /* of the server that |wire| holds */
 	struct envelope *envelope;  /* NULL: no server name was given */
 	struct client *waiting; /* queries in flight */
 	unsigned pending, queries, reads;
-	uint32_t held;   /* bytes, as clients_hold() knows */
+	uint32_t held;   /* its place in lane->holders, 0: it holds nothing back */
 	struct wheel_node timer;
 	uint64_t born_ms, last_ms, message_ms, blocked_ms; /* message_ms: since when a message is incomplete, 0 none */
 	struct conn *idle_next, *idle_prev, *dirty_next;
@@ -67,10 +69,15 @@ void conn_free(struct conn *, enum reason) NONNULL; /* not while it is marked di
 /* ---- between conn.c and conn_io.c ---- */
 void conn_ready(struct io *, short what) NONNULL;
 void conn_look(struct conn *, uint64_t at_ms) NONNULL; /* a deadline at |at_ms| is not to be missed */
+void conn_bye(struct conn *) NONNULL; /* last words, as far as they go out now */
 enum reason conn_begin_tls(struct conn *) WUNUSED NONNULL; /* puts TLS on its wire, which waits for nothing now */
 static inline const struct conn_ops *conn_ops_of(const struct conn *c)
 {
 	return c->front->ops->conn;
+}
+static inline const struct addr *conn_remote(const struct conn *c)
+{
+	return c->source ? c->source : &c->peer;
 }
 static inline unsigned conn_state(const struct conn *c)
 {
@@ -80,14 +87,12 @@ static inline unsigned conn_state(const struct conn *c)
 /* ---- hold.c ---- */
 void hold_look(struct conn *) NONNULL;  /* a turn is over for it: what does it hold back?  May kill connections */
 void hold_end(struct conn *) NONNULL;
-void hold_transfer(struct conn *) NONNULL; /* the answer under way is a transfer */
 
 /* ---- for protocols ---- */
 void conn_kill(struct conn *, enum reason) NONNULL; /* at the end of the turn: nobody on the stack loses its connection */
 void conn_dirty(struct conn *) NONNULL;   /* to be looked at, at the end of the turn */
 void conn_active(struct conn *) NONNULL;  /* something of use happened */
 bool conn_may_take(const struct conn *) NONNULL;
-bool conn_overloaded(const struct conn *) NONNULL;
 /* conn_query starts a query of |c|; |from| its client's address.  conn_last: was it the last one that |c| may ask? */
 void conn_query(struct conn *c, const struct client_ops *, const struct addr *from, const struct envelope *,
 	void *stream_user, const uint8_t *msg, size_t len);

@@ -21,8 +21,10 @@ static size_t take_proxy(struct conn *c, const uint8_t *p, size_t len)
 	c->proxied = true;
 	c->inner = true;
 	if (!x.local) {
-		c->remote = x.source;
+		c->source = mem_dup(&x.source, sizeof(x.source));
 		c->local = x.destination;
+		if (!c->source)
+			conn_kill(c, REASON_CONN_OUT_OF_MEMORY);
 	}
 	return (size_t)n;
 }
@@ -95,7 +97,8 @@ static bool shaken(struct conn *c)
 	c->shaking = false;
 	c->version = (uint8_t)info.version;
 	conn_active(c);
-	why = clients_shake(c->lane->clients, conn_settings(c), &c->peer, info.resumed, c->last_ms);
+	why = c->proxied ? clients_shake(c->lane->clients, conn_settings(c), conn_remote(c), info.resumed, c->last_ms)
+			 : REASON_NONE; /* by a proxy, for all who are behind it */
 	if (why == REASON_NONE && info.sni[0])
 		why = keep_name(c, info.sni);
 	if (why != REASON_NONE)
@@ -163,7 +166,8 @@ static bool count_read(struct conn *c)
 	c->reads++; /* keep() counts on it, too */
 	if (set->tcp_reads_per_query == 0 || c->reads <= set->tcp_reads_per_query)
 		return true;
-	clients_ban(c->lane->clients, set, &c->peer, loop_ms(&c->lane->loop) + 1000ull * set->tcp_reads_ban_s);
+	if (!c->inner) /* bans are for whom we see: the others behind a proxy have done nothing */
+		clients_ban(c->lane->clients, set, &c->peer, loop_ms(&c->lane->loop) + 1000ull * set->tcp_reads_ban_s);
 	conn_kill(c, REASON_CONN_TOO_MANY_READS);
 	return false;
 }
@@ -309,6 +313,14 @@ static void write_out(struct conn *c)
 		conn_look(c, c->blocked_ms + 1000ull * conn_settings(c)->tcp_send_timeout_s);
 	}
 	c->kept = kept;
+}
+
+void conn_bye(struct conn *c)
+{
+	if (!c->codec || !conn_ops_of(c)->bye || c->blocked)
+		return;
+	conn_ops_of(c)->bye(c);
+	write_out(c);
 }
 
 /* may_speak: are there last words? */

@@ -25,7 +25,9 @@ static void dns16_answer(struct client *q, const uint8_t *msg, size_t len)
 
 static void dns16_transfer(struct client *q, const uint8_t *msg, size_t len)
 {
-	hold_transfer(q->conn);
+	struct conn *c = q->conn;
+
+	c->transfer = true;
 	dns16_part(q, msg, len);
 }
 
@@ -52,7 +54,7 @@ static size_t dns16_feed(struct conn *c, const uint8_t *p, size_t len)
 		if (got <= 0)
 			break;
 		used += n + 2;
-		conn_query(c, &dns16_client, &c->remote, c->envelope, NULL, msg, n);
+		conn_query(c, &dns16_client, conn_remote(c), c->envelope, NULL, msg, n);
 		if (conn_last(c))
 			c->eof = true; /* this one is still answered */
 	}

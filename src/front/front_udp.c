@@ -144,11 +144,14 @@ static int udp_start(struct front *f)
 	return io_want(&f->io, IO_READ);
 }
 
-/* udp_stop reads no more; the socket goes with the last query that waits, whose answer leaves through it. */
+/* udp_stop runs what has come already and reads no more; the socket goes with the last query that waits, whose answer
+ * leaves through it. */
 static void udp_stop(struct front *f)
 {
-	io_stop(&f->io);
 	sock_hush(f->fd, f->local.family);
+	if (!f->lane->loop.stop)
+		udp_ready(&f->io, 0);
+	io_stop(&f->io);
 }
 
 const struct front_ops front_udp = {"UDP", PROTO_UDP, true, udp_open, udp_start, udp_stop, NULL};

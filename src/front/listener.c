@@ -121,6 +121,7 @@ static struct tls_server *make_server(const struct bind_conf *b, const char **er
 	static const char *const dot[] = {"dot", NULL}, *const http[] = {"h2", "http/1.1", NULL};
 	const struct bind_tls *t = &b->tls;
 	struct tls_server_conf conf = {
+		.where = b->where,
 		.ncerts = t->certs.n,
 		.ciphers = t->ciphers,
 		.ciphers13 = t->ciphers13,
@@ -161,15 +162,6 @@ static struct tls_server *make_server(const struct bind_conf *b, const char **er
 	return s;
 }
 
-/* carry_over makes the counters of |new| go on where those of |old| stand. */
-static void carry_over(struct tls_server *new, struct tls_server *old)
-{
-	_Atomic uint64_t *to = (_Atomic uint64_t *)tls_server_stats(new), *from = (_Atomic uint64_t *)tls_server_stats(old);
-
-	for (size_t i = 0; i < sizeof(struct tls_stats) / sizeof(*to); i++)
-		atomic_fetch_add_explicit(&to[i], atomic_load_explicit(&from[i], memory_order_relaxed), memory_order_relaxed);
-}
-
 static void set_tls(struct listener *l, struct tls_server *s)
 {
 	struct tls_server *old;
@@ -177,8 +169,6 @@ static void set_tls(struct listener *l, struct tls_server *s)
 	listener_lock(l);
 	old = atomic_exchange_explicit(&l->tls, s, memory_order_relaxed);
 	listener_unlock(l);
-	if (old && s)
-		carry_over(s, old);
 	if (old)
 		tls_server_free(&old);
 }
@@ -189,21 +179,31 @@ static bool encrypted(const struct listener *l, const struct bind_conf *b)
 	return l->ops->proto == PROTO_DOT || (l->ops->proto == PROTO_DOH && b->tls.certs.n);
 }
 
-/* update_tls makes what the TLS options ask for, unless it is there. */
+/* read_again: the options are as they were, what their files say may not be. */
+static int read_again(struct listener *l, const struct bind_tls *t, const char **error_r)
+{
+	if (t->ticket_file && t->ticket_file[0] && tls_server_ticket_file(l->tls, t->ticket_file, error_r) < 0)
+		return -EINVAL;
+	return listener_certs(l, t, error_r);
+}
+
+/* update_tls makes what the TLS options ask for, as far as it is not there. */
 static int update_tls(struct listener *l, const struct bind_conf *b, const char **error_r)
 {
 	uint64_t print = print_of(b), tickets = ticket_print_of(&b->tls);
 	struct tls_server *s = NULL;
 
+	if (l->tls && b->where)
+		tls_server_where(l->tls, b->where);
 	if (l->tls_print == print && (l->tls != NULL) == encrypted(l, b))
-		return 0;
+		return l->tls ? read_again(l, &b->tls, error_r) : 0;
 	if (encrypted(l, b)) {
 		s = make_server(b, error_r);
 		if (!s)
 			return -EINVAL;
 	}
-	if (s && l->tls && tickets && tickets == l->ticket_print)
-		tls_server_inherit(s, l->tls);
+	if (s && l->tls)
+		tls_server_inherit(s, l->tls, tickets && tickets == l->ticket_print);
 	set_tls(l, s);
 	l->tls_print = print;
 	l->ticket_print = tickets;

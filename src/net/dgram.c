@@ -138,7 +138,7 @@ static void read_control(struct msghdr *h, struct dgram *d)
 static inline void read_peer(struct addr *from, const union sock *s)
 {
 	if (s->sa.sa_family == AF_INET) {
-		*from = (struct addr){.family = AF_INET, .port = ntohs(s->in.sin_port)};
+		*from = (struct addr){.family = AF_INET, .port = get16((const uint8_t *)&s->in.sin_port)};
 		memcpy(from->ip, &s->in.sin_addr, 4);
 	} else {
 		addr_from_sockaddr(from, &s->sa);
@@ -241,12 +241,13 @@ static __attribute__((noinline)) size_t write_control(uint8_t *control, const st
 static socklen_t write_peer(union sock *s, const struct addr *to)
 {
 	if (to->family == AF_INET6) {
-		s->in6 = (struct sockaddr_in6){.sin6_family = AF_INET6, .sin6_port = htons(to->port),
-			.sin6_scope_id = to->scope};
+		s->in6 = (struct sockaddr_in6){.sin6_family = AF_INET6, .sin6_scope_id = to->scope};
+		put16((uint8_t *)&s->in6.sin6_port, to->port);
 		memcpy(&s->in6.sin6_addr, to->ip, 16);
 		return sizeof(s->in6);
 	}
-	s->in = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(to->port)};
+	s->in = (struct sockaddr_in){.sin_family = AF_INET};
+	put16((uint8_t *)&s->in.sin_port, to->port);
 	memcpy(&s->in.sin_addr, to->ip, 4);
 	return sizeof(s->in);
 }

@@ -26,8 +26,8 @@ static void read_clock(struct loop *l)
 	if (now / 1000000u != l->now_us / 1000000u || l->wall_ms == 0)
 		l->wall_ms = clock_us(CLOCK_REALTIME) / 1000u;
 	else
-		l->wall_ms += now / 1000u - l->now_us / 1000u;
-	l->now_us = now;
+		l->wall_ms += now / 1000u - l->now_ms;
+	loop_set_time(l, now);
 }
 
 void loop_turn(struct loop *l)
@@ -104,20 +104,27 @@ static void set_memory(void)
 	event_set_mem_functions(lib_alloc, lib_resize, lib_free);
 }
 
+static struct event_base *base_new(void)
+{
+	struct event_config *cfg = event_config_new();
+	struct event_base *base;
+
+	if (!cfg)
+		return NULL;
+	event_config_set_flag(cfg, EVENT_BASE_FLAG_NOLOCK);
+	event_config_set_flag(cfg, EVENT_BASE_FLAG_NO_CACHE_TIME);
+	base = event_base_new_with_config(cfg);
+	event_config_free(cfg);
+	return base;
+}
+
 int loop_init(struct loop *l)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
-	struct event_config *cfg;
 
 	pthread_once(&once, set_memory);
-	cfg = event_config_new();
 	memset(l, 0, sizeof(*l));
-	if (!cfg)
-		return -ENOMEM;
-	event_config_set_flag(cfg, EVENT_BASE_FLAG_NOLOCK);
-	event_config_set_flag(cfg, EVENT_BASE_FLAG_NO_CACHE_TIME);
-	l->base = event_base_new_with_config(cfg);
-	event_config_free(cfg);
+	l->base = base_new();
 	if (!l->base)
 		return -ENOMEM;
 	read_clock(l);
@@ -147,15 +154,105 @@ static void set_timer(struct loop *l)
 	at = loop_ms(l) + (uint64_t)wait;
 	if (l->timer_ms && l->timer_ms <= at)
 		return;
-	tv.tv_sec = (time_t)(wait / 1000);
-	tv.tv_usec = (suseconds_t)(wait % 1000 * 1000);
+	tv.tv_sec = (time_t)((uint64_t)wait / 1000);
+	tv.tv_usec = (suseconds_t)((uint64_t)wait % 1000 * 1000);
 	if (event_add(&l->timer, &tv) == 0)
 		l->timer_ms = at;
+}
+
+static void io_ready(evutil_socket_t fd, short what, void *ctx)
+{
+	struct io *io = ctx;
+
+	(void)fd;
+	loop_turn(io->loop);
+	io->ready(io, what);
+}
+
+/* ---- libevent forgets no descriptor that it once waited for: when a crowd has left, those that stay move to a base of
+ * their own.  Stand-ins are added to it first: what takes memory and may fail is done before anything is changed. ---- */
+enum { CROWD = 64, LEFT = 8 };
+
+struct move {
+	struct io *io;
+	struct event stand_in;
+};
+struct moves {
+	struct move *v;
+	unsigned n, cap;
+};
+
+static int note_io(const struct event_base *base, const struct event *ev, void *ctx)
+{
+	struct moves *m = ctx;
+
+	(void)base;
+	if (event_get_callback(ev) == io_ready && m->n < m->cap)
+		m->v[m->n++].io = event_get_callback_arg(ev);
+	return 0;
+}
+
+/* stand_in adds stand-ins to |base|: how many; fewer than there are: it failed. */
+static unsigned stand_in(struct moves *m, struct event_base *base)
+{
+	unsigned n = 0;
+
+	for (; n < m->n; n++) {
+		struct move *v = &m->v[n];
+
+		event_assign(&v->stand_in, base, io_fd(v->io), (short)(v->io->what | EV_PERSIST), io_ready, v->io);
+		if (event_add(&v->stand_in, NULL) < 0)
+			break;
+	}
+	return n;
+}
+
+static void move_io(struct move *v, struct event_base *base)
+{
+	struct io *io = v->io;
+
+	event_del(&io->ev);
+	event_assign(&io->ev, base, io_fd(io), (short)(io->what | EV_PERSIST), io_ready, io);
+	must(event_add(&io->ev, NULL) == 0); /* beside its stand-in it needs nothing new */
+	event_del(&v->stand_in);
+}
+
+static void renew(struct loop *l)
+{
+	struct moves m = {.v = mem_alloc(l->waits * sizeof(m.v[0])), .cap = l->waits};
+	struct event_base *base = m.v ? base_new() : NULL;
+	unsigned n = 0;
+
+	l->waits_most = l->waits; /* if it fails: when the next crowd has left */
+	if (base) {
+		event_base_foreach_event(l->base, note_io, &m);
+		must(m.n == l->waits);
+		n = stand_in(&m, base);
+	}
+	if (base && n == m.n) {
+		struct event_base *old = l->base;
+
+		for (unsigned i = 0; i < n; i++)
+			move_io(&m.v[i], base);
+		event_del(&l->timer);
+		event_assign(&l->timer, base, -1, 0, timer_off, l);
+		l->timer_ms = 0;
+		l->base = base;
+		base = old;
+	} else {
+		while (n > 0)
+			event_del(&m.v[--n].stand_in);
+	}
+	if (base)
+		event_base_free(base);
+	mem_free(m.v);
 }
 
 void loop_run(struct loop *l)
 {
 	while (!l->stop) {
+		if (unlikely(l->waits_most >= CROWD && l->waits <= l->waits_most / LEFT))
+			renew(l);
 		set_timer(l);
 		l->fresh = false;
 		event_base_loop(l->base, EVLOOP_ONCE);
@@ -166,13 +263,25 @@ void loop_run(struct loop *l)
 	}
 }
 
-static void io_ready(evutil_socket_t fd, short what, void *ctx)
+/* wait_for: 0 stops waiting; 0 or -ENOMEM. */
+static int wait_for(struct io *io, short what)
 {
-	struct io *io = ctx;
+	struct loop *l = io->loop;
 
-	(void)fd;
-	loop_turn(io->loop);
-	io->ready(io, what);
+	if (io->what) {
+		event_del(&io->ev);
+		l->waits--;
+	}
+	io->what = 0;
+	if (what == 0)
+		return 0;
+	event_assign(&io->ev, l->base, io_fd(io), (short)(what | EV_PERSIST), io_ready, io);
+	if (event_add(&io->ev, NULL) < 0)
+		return -ENOMEM;
+	io->what = what;
+	if (++l->waits > l->waits_most)
+		l->waits_most = l->waits;
+	return 0;
 }
 
 void io_init(struct io *io, struct loop *l, int fd, void (*ready)(struct io *, short what))
@@ -185,27 +294,12 @@ void io_init(struct io *io, struct loop *l, int fd, void (*ready)(struct io *, s
 
 int io_want(struct io *io, short what)
 {
-	int fd = io_fd(io);
-
-	if (io->what == what)
-		return 0;
-	if (io->what)
-		event_del(&io->ev);
-	io->what = 0;
-	if (what == 0)
-		return 0;
-	event_assign(&io->ev, io->loop->base, fd, (short)(what | EV_PERSIST), io_ready, io);
-	if (event_add(&io->ev, NULL) < 0)
-		return -ENOMEM;
-	io->what = what;
-	return 0;
+	return io->what == what ? 0 : wait_for(io, what);
 }
 
 void io_stop(struct io *io)
 {
-	if (io->what)
-		event_del(&io->ev);
-	io->what = 0;
+	(void)!wait_for(io, 0);
 }
 
 /* ---- mailbox ---- */

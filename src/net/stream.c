@@ -19,11 +19,15 @@ int frame_next(const uint8_t *p, size_t len, const uint8_t **msg_r, size_t *msg_
 	return 1;
 }
 
+enum { BYTES_MAX = 1 << 30 };
+
 static int grow(struct bytes *b, size_t more)
 {
 	size_t cap = b->cap ? b->cap : 512;
 	uint8_t *p;
 
+	if (more > BYTES_MAX - b->len)
+		return -ENOMEM;
 	if (b->at && b->at + b->len + more > b->cap) {
 		memmove(b->p, b->p + b->at, b->len);
 		b->at = 0;
@@ -36,7 +40,7 @@ static int grow(struct bytes *b, size_t more)
 	if (!p)
 		return -ENOMEM;
 	b->p = p;
-	b->cap = cap;
+	b->cap = (uint32_t)cap;
 	return 0;
 }
 
@@ -47,7 +51,7 @@ int bytes_add(struct bytes *b, const void *p, size_t len)
 	if (b->at + b->len + len > b->cap && grow(b, len) < 0)
 		return -ENOMEM;
 	memcpy(b->p + b->at + b->len, p, len);
-	b->len += len;
+	b->len += (uint32_t)len;
 	return 0;
 }
 
@@ -58,15 +62,15 @@ int bytes_add_frame(struct bytes *b, const uint8_t *msg, size_t len)
 		return -ENOMEM;
 	put16(b->p + b->at + b->len, (unsigned)len);
 	memcpy(b->p + b->at + b->len + 2, msg, len);
-	b->len += len + 2;
+	b->len += (uint32_t)len + 2;
 	return 0;
 }
 
 void bytes_drop(struct bytes *b, size_t n)
 {
 	must(n <= b->len);
-	b->at += n;
-	b->len -= n;
+	b->at += (uint32_t)n;
+	b->len -= (uint32_t)n;
 	if (b->len == 0)
 		b->at = 0;
 }

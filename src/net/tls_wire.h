@@ -15,6 +15,7 @@ int tls_release(struct tls *) WUNUSED NONNULL;
 bool tls_shaken(const struct tls *) NONNULL;
 bool tls_pending(const struct tls *) NONNULL;
 size_t tls_held(const struct tls *) NONNULL;
+bool tls_greets(const struct tls *) NONNULL;
 bool tls_is_client(const struct tls *) NONNULL;
 /* tls_end: |bye|: tell the peer first.  Does not close the descriptor. */
 void tls_end(struct tls **, bool bye) NONNULL;

@@ -50,6 +50,12 @@ size_t tls_held(const struct tls *t)
 	return 0;
 }
 
+bool tls_greets(const struct tls *t)
+{
+	(void)t;
+	return false;
+}
+
 bool tls_shaken(const struct tls *t)
 {
 	(void)t;
@@ -107,6 +113,12 @@ struct tls_server *tls_server_new(const struct tls_server_conf *c, const char **
 	return NULL;
 }
 
+void tls_server_where(struct tls_server *s, const char *where)
+{
+	(void)s;
+	(void)where;
+}
+
 struct tls_server *tls_server_ref(struct tls_server *s)
 {
 	return s;
@@ -146,8 +158,9 @@ int tls_server_rotate(struct tls_server *s)
 	return -ENOTSUP;
 }
 
-void tls_server_inherit(struct tls_server *s, struct tls_server *old)
+void tls_server_inherit(struct tls_server *s, struct tls_server *old, bool tickets)
 {
+	(void)tickets;
 	(void)s;
 	(void)old;
 }

@@ -92,6 +92,11 @@ size_t wire_held(const struct wire *w)
 	return w->tls ? tls_held(w->tls) : 0;
 }
 
+bool wire_greets(const struct wire *w)
+{
+	return w->tls && tls_greets(w->tls);
+}
+
 int wire_want(struct wire *w, bool read, bool write)
 {
 	short what;

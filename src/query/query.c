@@ -295,11 +295,6 @@ static enum step step_miss_rules(struct query *q)
 }
 
 /* ---- a backend ---- */
-static bool tried_already(const struct dq *dq, const struct server *s)
-{
-	return dq_tag(dq, s->id) != NULL;
-}
-
 static struct server *choose(struct query *q)
 {
 	struct core *core = q->core;
@@ -312,7 +307,7 @@ static struct server *choose(struct query *q)
 		.now_ms = core->now_ms,
 		.rng = &core->rng,
 		.dq = &q->dq,
-		.tried = tried_already,
+		.tried = query_tried,
 		.perturbation = conf->set.perturbation ? conf->set.perturbation : core->perturbation,
 		.weighted_factor = conf->set.weighted_factor,
 		.hash_factor = conf->set.hash_factor,
@@ -327,6 +322,7 @@ static struct server *choose(struct query *q)
 static void ask_aside(struct query *q, struct server *s)
 {
 	struct query *copy = atomic_load_explicit(&s->outstanding, memory_order_relaxed) == 0 ? query_clone(q) : NULL;
+	struct core *core = q->core;
 
 	if (!copy)
 		return;
@@ -335,6 +331,8 @@ static void ask_aside(struct query *q, struct server *s)
 	copy->resort = true;
 	if (query_send(copy, s) < 0)
 		query_end(copy);
+	else
+		stat_inc(core->counters, COUNTER_LAST_RESORT);
 }
 
 /* no_server: no backend is up.  Those that are not are asked all the same: nothing waits for the next check.  A stream
@@ -342,15 +340,14 @@ static void ask_aside(struct query *q, struct server *s)
 static enum step no_server(struct query *q)
 {
 	struct server *last = q->pool && q->pool->n
-				      ? pool_last_resort(q->pool, &q->core->resort, &q->dq, tried_already)
+				      ? pool_last_resort(q->pool, &q->core->resort, &q->dq, query_tried)
 				      : NULL;
 	bool stale = q->has_key && !q->nobody && settings(q)->stale_s;
 	unsigned hit = 0;
 	ssize_t n;
 
-	if (last)
-		stat_inc(q->core->counters, COUNTER_LAST_RESORT);
-	if (last && !stale && (!settings(q)->servfail_no_server || server_streams(last))) {
+	n = stale ? look(q, settings(q)->stale_s, &hit) : 0;
+	if (last && n <= 0 && (!settings(q)->servfail_no_server || server_streams(last))) {
 		if (last == q->dq.backend && q->tries && q->core->now_us - q->sent_us < 500000)
 			return query_give_up(q, true); /* it was asked just now */
 		q->dq.backend = last;
@@ -359,7 +356,6 @@ static enum step no_server(struct query *q)
 	}
 	if (last)
 		ask_aside(q, last);
-	n = stale ? look(q, settings(q)->stale_s, &hit) : 0;
 	if (n > 0)
 		return found(q, (size_t)n, hit & ~(unsigned)CACHE_REFRESH);
 	if (!settings(q)->servfail_no_server)
@@ -374,7 +370,7 @@ static struct server *instead(struct query *q)
 	struct server *s = query_rival(q);
 
 	if (!s)
-		s = pool_last_resort(q->pool, &q->core->resort, &q->dq, tried_already);
+		s = pool_last_resort(q->pool, &q->core->resort, &q->dq, query_tried);
 	return s == q->dq.backend ? NULL : s;
 }
 
@@ -430,6 +426,8 @@ static enum step step_forward(struct query *q)
 	p->xfr = is_xfr(p) && p->client.stream;
 	p->over_stream = server_streams(server) || (p->client.stream && p->client.proto != PROTO_DOH) || p->tc_retried;
 	err = query_send(p, server);
+	if (err == 0 && p->resort)
+		stat_inc(core->counters, COUNTER_LAST_RESORT);
 	if (err < 0) {
 		if (err != -ETIME)
 			atomic_fetch_add_explicit(&server->send_errors, 1, memory_order_relaxed);

@@ -21,6 +21,11 @@ uint64_t query_hedge_at(const struct query *q)
 	return core->now_ms + set->hedge_delay_ms;
 }
 
+bool query_tried(const struct dq *dq, const struct server *s)
+{
+	return dq_tag(dq, s->id) != NULL;
+}
+
 struct server *query_rival(const struct query *q)
 {
 	struct server *best = NULL;
@@ -30,7 +35,8 @@ struct server *query_rival(const struct query *q)
 		struct server *s = q->pool->servers[i];
 		uint32_t load = atomic_load_explicit(&s->outstanding, memory_order_relaxed);
 
-		if (s != q->dq.backend && server_can_accept(s, false, q->core->now_ms) && load < least) {
+		if (s != q->dq.backend && load < least && server_can_accept(s, false, q->core->now_ms) &&
+			!query_tried(&q->dq, s)) {
 			best = s;
 			least = load;
 		}

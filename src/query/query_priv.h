@@ -52,7 +52,9 @@ enum { HEDGE_CREDIT = 1000 }; /* most that is saved up: ten hedges */
 /* query_hedge_at: when to do so, ms; UINT64_MAX never.  query_hedge does it. */
 uint64_t query_hedge_at(const struct query *);
 void query_hedge(struct query *);
-struct server *query_rival(const struct query *); /* the least busy one that is fine, but not |dq.backend|; NULL: none */
+/* query_rival: the least busy one that is fine, of whatever order, but not |dq.backend| nor one tried; NULL: none. */
+struct server *query_rival(const struct query *);
+bool query_tried(const struct dq *, const struct server *); /* orderedWrandUntag's mark: it was sent there before */
 
 /* query_state.c */
 /* query_init makes the core's scratch place a new query of |client|; the message is in core->work. */

@@ -292,6 +292,8 @@ void query_lost(struct query *q, enum reason why)
 	atomic_fetch_add_explicit(&q->dq.backend->send_errors, 1, memory_order_relaxed);
 	if (longer && q->tries)
 		q->tries--; /* only quick failures are counted: the deadline ends the others */
+	if (!q->resort && why != REASON_NO_ROUTE) /* no fault of the backend's */
+		health_outcome(q->dq.backend, true, false, q->core->now_ms);
 	q->barred = q->over_stream && !longer; /* its transport has tried several times */
 	query_fail(q, why);
 }

@@ -6,7 +6,6 @@
  * reload after the file was renamed starts a new one. */
 #include "log.h"
 #include "rule_priv.h"
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <time.h>
@@ -98,7 +97,6 @@ static void store(struct act_log *me, const struct dq *dq, const void *p, size_t
 	if (!me->buffered)
 		failed |= fflush(me->file) != 0;
 	if (failed) {
-		clearerr(me->file);
 		log_limited(&me->site, dq->now_ms, LOG_WARN_, TAG_RULE,
 			"LogAction: cannot write: %s", strerror(errno));
 	}
@@ -137,20 +135,6 @@ static void free_log(struct action *a)
 	pthread_mutex_destroy(&me->lock);
 }
 
-/* O_APPEND keeps the lines of the old and the new configuration apart while both are in use. */
-static FILE *open_file(const char *path, const char **error_r)
-{
-	int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-	FILE *file = fd >= 0 ? fdopen(fd, "a") : NULL;
-
-	if (file)
-		return file;
-	error_set(error_r, "cannot open '%s': %s", path, strerror(errno));
-	if (fd >= 0)
-		close(fd);
-	return NULL;
-}
-
 static struct action *make_log(const char *path, bool append, const char **error_r)
 {
 	struct act_log *a = action_make(
@@ -164,9 +148,11 @@ static struct action *make_log(const char *path, bool append, const char **error
 	a->empty_first = !append;
 	if (!*path)
 		return base;
-	a->file = open_file(path, error_r);
-	if (!a->file)
+	a->file = fopen(path, "ae"); /* appending keeps the lines of the old and the new configuration apart */
+	if (!a->file) {
+		error_set(error_r, "cannot open '%s': %s", path, strerror(errno));
 		action_free(&base);
+	}
 	return base;
 }
 

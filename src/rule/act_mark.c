@@ -332,6 +332,6 @@ struct action *act_ede(const struct arg *argv, size_t argc UNUSED, const char **
 		return NULL;
 	a->code = code;
 	a->clear = arg_bool(&argv[2], true);
-	strcpy(a->text, text);
+	memcpy(a->text, text, strlen(text)); /* zeroed before */
 	return &a->base;
 }

@@ -83,7 +83,7 @@ static bool add_mandatory(struct draft *d, const struct arg *a, const char **err
 
 		if (key <= 0) {
 			error_set(error_r,
-				"mandatory: expected keys such as \"port\" or \"key65280\", got %s",
+				"mandatory: expected keys" HINT(" such as \"port\" or \"key65280\"") ", got %s",
 				v[i].kind == ARG_STR ? v[i].s.p : arg_kind_name(&v[i]));
 			return false;
 		}

@@ -10,6 +10,7 @@
 #include "server_priv.h"
 
 enum { SECOND_MS = 1000 };
+enum lazy_state { LAZY_HEALTHY, LAZY_POTENTIAL, LAZY_FAILED };
 
 struct health {
 	atomic_flag lock; /* all below, and changes (not reads) of the server's state word */
@@ -19,7 +20,7 @@ struct health {
 	bool under_way; /* a probe */
 	bool decided; /* some result or somebody has said whether it is up */
 	uint32_t failures, successes; /* in a row */
-	uint64_t next_ms;
+	uint64_t next_ms, asked_ms; /* asked: the last probe began */
 	enum lazy_state lazy;
 	uint64_t backoff_ms;
 	uint32_t count, at, bad; /* the circular sample of real queries */
@@ -126,7 +127,7 @@ static void force(struct server *s, bool up)
 	struct health *h = s->health;
 
 	spin_lock(&h->lock);
-	atomic_store(&h->mode, up ? HEALTH_UP : HEALTH_DOWN);
+	poke(&h->mode, up ? HEALTH_UP : HEALTH_DOWN);
 	h->decided = true;
 	set_state(s, up, true);
 	spin_unlock(&h->lock);
@@ -134,7 +135,7 @@ static void force(struct server *s, bool up)
 
 static bool probes(const struct health *h)
 {
-	enum health_mode mode = atomic_load(&h->mode);
+	enum health_mode mode = peek(&h->mode);
 
 	return !h->under_way &&
 	       (mode == HEALTH_ACTIVE || (mode == HEALTH_LAZY && h->lazy != LAZY_HEALTHY));
@@ -152,8 +153,8 @@ int health_new(struct server *s)
 		mem_free(h);
 		return -ENOMEM;
 	}
-	atomic_flag_clear(&h->lock);
-	atomic_store(&h->mode, c->health_mode);
+	atomic_flag_clear_explicit(&h->lock, memory_order_relaxed);
+	atomic_init(&h->mode, c->health_mode);
 	h->automatic = c->health_mode == HEALTH_LAZY ? HEALTH_LAZY : HEALTH_ACTIVE;
 	h->decided = c->health_mode != HEALTH_ACTIVE;
 	h->params = (struct health_params){
@@ -192,7 +193,7 @@ void server_set_auto(struct server *s, enum health_mode mode, int status)
 	spin_lock(&h->lock);
 	if (mode == HEALTH_ACTIVE || mode == HEALTH_LAZY)
 		h->automatic = mode;
-	atomic_store(&h->mode, h->automatic);
+	poke(&h->mode, h->automatic);
 	up = status < 0 ? server_up(s) : status > 0;
 	h->decided |= status >= 0;
 	/* down and lazy: only a probe can bring it up again */
@@ -203,7 +204,7 @@ void server_set_auto(struct server *s, enum health_mode mode, int status)
 
 enum health_mode server_health_mode(const struct server *s)
 {
-	return atomic_load(&s->health->mode);
+	return peek(&s->health->mode);
 }
 
 const char *health_mode_name(enum health_mode mode)
@@ -227,6 +228,7 @@ bool health_due(struct server *s, uint64_t now_ms)
 	due = probes(h) && now_ms >= h->next_ms;
 	if (due) {
 		h->under_way = true;
+		h->asked_ms = now_ms;
 		bool active = server_health_mode(s) == HEALTH_ACTIVE;
 
 		interval_s = active ? h->params.check_interval_s : 1;
@@ -281,33 +283,30 @@ bool health_result(struct server *s, bool ok, uint64_t now_ms)
 	return was != server_up(s);
 }
 
-void health_outcome(struct server *s, bool timed_out, bool servfail, uint64_t now_ms)
+void health_give_up(struct server *s)
+{
+	spin_lock(&s->health->lock);
+	s->health->under_way = false;
+	spin_unlock(&s->health->lock);
+}
+
+void health_outcome(struct server *s, bool failed, bool servfail, uint64_t now_ms)
 {
 	struct health *h = s->health;
-	bool bad = timed_out || (servfail && s->conf.lazy_mode == LAZY_TIMEOUT_OR_SERVFAIL);
+	bool bad = failed || (servfail && s->conf.lazy_mode == LAZY_TIMEOUT_OR_SERVFAIL);
 	bool back = !bad && !server_up(s); /* it was asked as the last resort, and answers */
 
 	if (!back && atomic_load_explicit(&h->mode, memory_order_relaxed) != HEALTH_LAZY)
 		return;
 	spin_lock(&h->lock);
-	if (back && h->next_ms > now_ms)
-		h->next_ms = now_ms; /* a check may say so now */
+	if (back && !h->under_way && h->next_ms > h->asked_ms + SECOND_MS)
+		h->next_ms = h->asked_ms + SECOND_MS; /* a check may say so now, but not one after each answer */
 	if (h->lazy == LAZY_HEALTHY) {
 		enter_sample(h, s->conf.lazy_sample_size, bad);
 		if (too_many_failed(s, h))
 			enter_lazy(s, h, LAZY_POTENTIAL, now_ms);
 	}
 	spin_unlock(&h->lock);
-}
-
-enum lazy_state health_lazy_state(const struct server *s)
-{
-	enum lazy_state state;
-
-	spin_lock(&s->health->lock);
-	state = s->health->lazy;
-	spin_unlock(&s->health->lock);
-	return state;
 }
 
 struct health_params health_params(const struct server *s)

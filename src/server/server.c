@@ -15,10 +15,10 @@ static _Atomic uint32_t index_used[INDEX_MAX / 32];
 static int index_get(uint32_t *index_r)
 {
 	for (uint32_t i = 0; i < INDEX_MAX / 32; i++) {
-		uint32_t word = atomic_load(&index_used[i]);
+		uint32_t word = peek(&index_used[i]);
 
 		while (word != UINT32_MAX) {
-			unsigned bit = (unsigned)__builtin_ctz(~word);
+			unsigned bit = (unsigned)__builtin_ctzl(~word);
 
 			if (atomic_compare_exchange_weak(
 				    &index_used[i], &word, word | UINT32_C(1) << bit)) {
@@ -68,7 +68,7 @@ static int set_id(struct server *s, struct rng *rng, const char **error_r)
 	}
 	if (uuid_parse(s->uuid, id) != 0)
 		return error_set(error_r,
-			"id: expected a UUID such as 'be1a4d2e-0a43-4c5f-9b1e-0f6d3a2b1c00', got '%.80s'",
+			"id: expected a UUID" HINT(" such as 'be1a4d2e-0a43-4c5f-9b1e-0f6d3a2b1c00'") ", got '%.80s'",
 			id);
 	for (size_t i = 0; i < 36; i++)
 		s->id[i] = (char)tolower((unsigned char)id[i]);
@@ -83,7 +83,7 @@ static int check_probe(const struct server_conf *c, const char **error_r)
 		name_from_text(&name, c->check_name, strlen(c->check_name)) != 0)
 		return error_set(error_r, "checkName: expected a name, got '%.80s'", c->check_name);
 	if (c->check_type != NULL && qtype_from_text(c->check_type) < 0)
-		return error_set(error_r, "checkType: expected a type such as 'A', got '%.80s'",
+		return error_set(error_r, "checkType: expected a type" HINT(" such as 'A'") ", got '%.80s'",
 			c->check_type);
 	return 0;
 }
@@ -101,12 +101,13 @@ static int build(struct server *s, struct rng *rng, const char **error_r)
 
 static void server_destroy(struct server *s)
 {
-	struct server *successor = atomic_load(&s->successor);
+	struct server *successor = atomic_load_explicit(&s->successor, memory_order_acquire);
 
 	if (successor != NULL)
 		server_free(&successor);
 	points_free(s);
 	health_free(s);
+	mem_free(s->where);
 	address_free(s);
 	fields_free(server_fields, server_field_count, &s->conf);
 	index_put(s->index);
@@ -131,15 +132,35 @@ struct server *server_new(struct server_conf *conf, struct rng *rng, const char 
 		s->conf.weight = 1;
 	if (s->conf.sockets > SERVER_SOCKETS_MAX)
 		s->conf.sockets = SERVER_SOCKETS_MAX;
-	atomic_store(&s->refs, 1);
-	atomic_store(&s->order, s->conf.order);
-	atomic_store(&s->weight, s->conf.weight);
+	atomic_init(&s->refs, 1);
+	atomic_init(&s->order, s->conf.order);
+	atomic_init(&s->weight, s->conf.weight);
 	bucket_init(&s->qps, 0, 0);
 	server_set_qps(s, s->conf.qps);
 	if (build(s, rng, error_r) != 0) {
 		server_destroy(s);
 		return NULL;
 	}
+	return s;
+}
+
+struct server *server_of(const struct arg *table, void (*unknown)(void *ctx, const char *key, const char *near), void *ctx,
+	struct rng *rng, const char **error_r)
+{
+	struct server_conf c = {.address = NULL};
+	struct server *s;
+
+	if (field_defaults(server_fields, server_field_count, &c) < 0) {
+		error_set(error_r, "out of memory");
+		return NULL;
+	}
+	if (fields_apply(server_fields, server_field_count, &c, table, unknown, ctx, error_r) < 0) {
+		fields_free(server_fields, server_field_count, &c);
+		return NULL;
+	}
+	s = server_new(&c, rng, error_r);
+	if (s && server_conf_check(&s->conf, error_r) < 0) /* an address may be a stamp, which sets keys */
+		server_free(&s);
 	return s;
 }
 
@@ -163,50 +184,12 @@ void server_free(struct server **sp)
 }
 
 /* ---- comparison ---- */
-static bool same_text(const char *a, const char *b)
-{
-	return strcmp(a != NULL ? a : "", b != NULL ? b : "") == 0;
-}
-
-static bool same_list(const struct field_list *a, const struct field_list *b)
-{
-	if (a->n != b->n)
-		return false;
-	for (size_t i = 0; i < a->n; i++)
-		if (!same_text(a->v[i], b->v[i]))
-			return false;
-	return true;
-}
-
-static bool same_field(const struct field *f, const void *a, const void *b)
-{
-	const void *x = (const char *)a + f->offset, *y = (const char *)b + f->offset;
-
-	switch (f->type) {
-	case FIELD_BOOL:
-		return *(const bool *)x == *(const bool *)y;
-	case FIELD_U32:
-		return *(const uint32_t *)x == *(const uint32_t *)y;
-	case FIELD_DOUBLE:
-		return *(const double *)x == *(const double *)y;
-	case FIELD_STR:
-		return same_text(*(char *const *)x, *(char *const *)y);
-	case FIELD_LIST:
-		return same_list(x, y);
-	case FIELD_OBJ: /* those are compared by name in server_same() */
-	case FIELD_ACCEPT:
-	case FIELD_ABSENT:
-		return true;
-	}
-	return false;
-}
-
 bool server_same(const struct server *a, const struct server *b)
 {
 	const struct server_conf *x = &a->conf, *y = &b->conf;
 
 	for (size_t i = 0; i < server_field_count; i++)
-		if (!same_field(&server_fields[i], x, y))
+		if (!field_same(&server_fields[i], x, y)) /* FIELD_OBJ: below */
 			return false;
 	return x->health_mode == y->health_mode && x->lazy_mode == y->lazy_mode &&
 	       x->check_function == y->check_function && x->validator == y->validator;
@@ -249,14 +232,14 @@ int server_set_weight(struct server *s, uint32_t weight)
 		return -EINVAL;
 	if (points_set(s, weight) != 0)
 		return -ENOMEM;
-	atomic_store(&s->weight, weight);
+	poke(&s->weight, weight);
 	return 0;
 }
 
 void server_set_qps(struct server *s, double qps)
 {
 	bucket_set(&s->qps, qps, qps > 0 && qps < 1 ? 1 : qps);
-	atomic_store(&s->qps_limited, qps > 0);
+	poke(&s->qps_limited, qps > 0);
 }
 
 double server_qps(const struct server *c)
@@ -321,8 +304,8 @@ void server_rates(struct server *s, uint64_t now_ms)
 	uint64_t elapsed_ms = now_ms - s->rate.at_ms;
 
 	if (s->rate.at_ms != 0 && now_ms > s->rate.at_ms) {
-		atomic_store(&s->rate.queries10, tenths(queries, s->rate.queries, elapsed_ms));
-		atomic_store(&s->rate.drops10, tenths(drops, s->rate.drops, elapsed_ms));
+		poke(&s->rate.queries10, tenths(queries, s->rate.queries, elapsed_ms));
+		poke(&s->rate.drops10, tenths(drops, s->rate.drops, elapsed_ms));
 	}
 	s->rate.queries = queries;
 	s->rate.drops = drops;

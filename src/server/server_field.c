@@ -2,7 +2,6 @@
 #include "registry.h"
 #include "server.h"
 #include "text.h"
-#include <ctype.h>
 #include <strings.h>
 
 #define AT(member) offsetof(struct server_conf, member)
@@ -83,7 +82,7 @@ static int no_upgrade(void *object, const struct arg *a, const char **error_r)
 	(void)object;
 	if (!arg_bool(a, false))
 		return 0;
-	return error_set(error_r, "autoUpgrade: not supported yet: backends are asked over UDP and TCP only");
+	return error_set(error_r, "autoUpgrade: not supported yet");
 }
 
 static int no_xsk(void *object, const struct arg *a, const char **error_r)
@@ -91,7 +90,7 @@ static int no_xsk(void *object, const struct arg *a, const char **error_r)
 	(void)object;
 	if (a->kind == ARG_TABLE && a->t.n == 0 && a->t.pairs == 0)
 		return 0;
-	return error_set(error_r, "xskSockets: not supported: there is no AF_XDP in this program");
+	return error_set(error_r, "xskSockets: not supported" HINT(": there is no AF_XDP in this program"));
 }
 
 const struct field server_fields[] = {
@@ -197,14 +196,8 @@ static int need(const char *key, const char *feature, const char **error_r)
 	return error_set(error_r, "%s: not in this build (%s)", key, feature);
 }
 
-static bool is_sha256(const char *s)
-{
-	size_t n = 0;
-
-	while (isxdigit((unsigned char)s[n]))
-		n++;
-	return n == 64 && !s[n];
-}
+/* A SHA-256 fingerprint: 64 digits. */
+static const char pin_form[] = "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx";
 
 static int check_lists(const struct server_conf *c, const char **error_r)
 {
@@ -214,7 +207,7 @@ static int check_lists(const struct server_conf *c, const char **error_r)
 		if (addr_parse(&a, c->bootstrap.v[i], 53) < 0)
 			return error_set(error_r, "bootstrap: expected an address, got '%.80s'", c->bootstrap.v[i]);
 	for (size_t i = 0; i < c->pins.n; i++)
-		if (!is_sha256(c->pins.v[i]))
+		if (!text_like(c->pins.v[i], pin_form))
 			return error_set(error_r, "certificatePins: expected 64 hexadecimal digits, got '%.80s'", c->pins.v[i]);
 	return 0;
 }
@@ -233,11 +226,11 @@ int server_conf_check(const struct server_conf *c, const char **error_r)
 		(is_set(c->doh_path) && need("dohPath", "FEATURE_DOH", error_r) < 0))
 		return -EINVAL;
 	if (is_set(c->doh_path) && c->doh_path[0] != '/')
-		return error_set(error_r, "dohPath: expected a path such as '/dns-query', got '%.80s'", c->doh_path);
+		return error_set(error_r, "dohPath: expected a path" HINT(" such as '/dns-query'") ", got '%.80s'", c->doh_path);
 	if (is_set(c->subject_addr) && addr_parse(&a, c->subject_addr, 0) < 0)
 		return error_set(error_r, "subjectAddr: expected an address, got '%.80s'", c->subject_addr);
 	if (c->validate && !is_set(c->subject_name) && !is_set(c->subject_addr))
-		return error_set(error_r, "tls: its certificate cannot be checked without subjectName or subjectAddr: "
-					  "give one, or validateCertificates=false");
+		return error_set(error_r, "tls: its certificate cannot be checked without subjectName or subjectAddr"
+					  HINT(": give one, or validateCertificates=false"));
 	return 0;
 }

@@ -12,40 +12,6 @@ struct reader {
 	size_t left;
 };
 
-static int digit_of(char c)
-{
-	if (c >= 'A' && c <= 'Z')
-		return c - 'A';
-	if (c >= 'a' && c <= 'z')
-		return c - 'a' + 26;
-	if (c >= '0' && c <= '9')
-		return c - '0' + 52;
-	return c == '-' ? 62 : c == '_' ? 63 : -1;
-}
-
-/* base64url without padding (RFC 4648, 5), in its one form: bits that are left over must be zero. */
-static ssize_t decode(uint8_t out[STAMP_MAX], const char *text)
-{
-	uint32_t bits = 0;
-	unsigned have = 0;
-	size_t n = 0;
-
-	for (; *text; text++) {
-		int d = digit_of(*text);
-
-		if (d < 0 || n == STAMP_MAX)
-			return -EINVAL;
-		bits = bits << 6 | (unsigned)d;
-		have += 6;
-		if (have >= 8) {
-			have -= 8;
-			out[n++] = (uint8_t)(bits >> have);
-			bits &= (1u << have) - 1;
-		}
-	}
-	return have == 6 || bits ? -EINVAL : (ssize_t)n;
-}
-
 /* next_string takes the next one; true in |*more_r|: its list goes on. */
 static bool next_string(struct reader *r, bool list, const uint8_t **p_r, size_t *len_r, bool *more_r)
 {
@@ -210,14 +176,15 @@ int stamp_parse(struct stamp *s, const char *text, const char **error_r)
 {
 	uint8_t bytes[STAMP_MAX];
 	struct reader r = {.p = bytes};
-	ssize_t n = strncmp(text, "sdns://", 7) == 0 ? decode(bytes, text + 7) : -EINVAL;
+	unsigned rest = 0; /* must be zero: a stamp has one form */
+	ssize_t n = strncmp(text, "sdns://", 7) == 0 ? text_base64url(text + 7, strlen(text + 7), bytes, sizeof(bytes), &rest) : -1;
 	uint8_t kind;
 
 	memset(s, 0, sizeof(*s));
-	if (n <= 0)
+	if (n <= 0 || rest)
 		return error_set(error_r, "not a DNS stamp (sdns:// and base64url without padding): '%.80s'", text);
 	kind = bytes[0];
-	if (unsupported(kind))
+	if (TEXT_HINTS && unsupported(kind))
 		return error_set(error_r, "%s are not supported yet", unsupported(kind));
 	if (kind != STAMP_PLAIN && kind != STAMP_DOH && kind != STAMP_DOT)
 		return error_set(error_r, "a DNS stamp of an unknown kind (0x%02x)", kind);

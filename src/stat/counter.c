@@ -23,7 +23,11 @@ static const uint8_t counter_kinds[COUNTER_COUNT] = {
 
 enum { COUNTER_NO_COUNTER = COUNTER_COUNT };
 static const char reason_texts[] =
+#ifdef NO_VERBOSE /* the sentences cost the mini build 1 kB */
+#define REASON(id, counter, text) #id "\0"
+#else
 #define REASON(id, counter, text) text "\0"
+#endif
 #include "tbl/reason.def"
 #undef REASON
 	;
@@ -155,7 +159,7 @@ void stat_latency(struct counters *c, enum proto proto, uint64_t us)
 	while (us >= histogram[i].below_us && histogram[i].counter != COUNTER_LATENCY_SLOW)
 		i++;
 	stat_inc(c, histogram[i].counter);
-#pragma GCC unroll 4
+	UNROLLED
 	for (i = 0; i < LATENCY_WINDOWS; i++) {
 		double next = avg[i] + ((double)us - avg[i]) * shares[i];
 
@@ -189,13 +193,8 @@ static void reasons_dump(struct text *out, const struct counters *const *of, siz
 
 		for (size_t i = 0; i < n; i++)
 			sum += __atomic_load_n(&of[i]->reason[r], __ATOMIC_RELAXED);
-#ifdef NO_VERBOSE /* the sentences cost the mini build 2 kB: the row of tbl/reason.def by its number */
-		if (sum)
-			text_addf(out, "reason: %u %llu\n", r, (unsigned long long)sum);
-#else
 		if (sum)
 			text_addf(out, "reason: %-56s %llu\n", reason_text((enum reason)r), (unsigned long long)sum);
-#endif
 	}
 }
 

@@ -133,7 +133,7 @@ static double count_fds(void)
 
 static double milliseconds(const struct timeval *tv)
 {
-	return (double)tv->tv_sec * 1000 + (double)(tv->tv_usec / 1000);
+	return (double)tv->tv_sec * 1000 + (double)((long)tv->tv_usec / 1000);
 }
 
 void stat_system_read(struct stat_system *s, uint64_t started_ms, uint64_t now_ms)

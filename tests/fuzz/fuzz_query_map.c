@@ -25,7 +25,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct query_map m = {0};
 	bool out[QUERIES] = {false};
 	struct rng rng;
-	bool random = size && data[0] & 1;
+	bool random = size && data[0] & 1, both = size && data[0] & 2; /* by and by */
 
 	rng_seed(&rng, size);
 	memset(all, 0, sizeof(all));
@@ -34,10 +34,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		struct query *q = &all[k];
 		int err = 0;
 
-		if (out[k])
+		if (out[k] && data[i] & 0x80)
+			query_map_give_up(&m, q);
+		else if (out[k])
 			query_map_del(&m, q);
 		else
-			err = random ? query_map_add_random(&m, q, cap, &rng) : query_map_add_next(&m, q, cap);
+			err = random && !(both && i > size / 2) ? query_map_add_random(&m, q, cap, &rng) : query_map_add_next(&m, q, cap);
 		must(err == 0 || (err == -EAGAIN && m.count >= cap));
 		out[k] = !out[k] && err == 0;
 		must(!out[k] || query_map_find(&m, q->back_id) == q);

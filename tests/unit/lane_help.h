@@ -103,7 +103,7 @@ static UNUSED void world_pass(struct world *w, uint64_t ms)
 	/* in steps: deadlines that set deadlines fire in their order */
 	for (uint64_t step; ms; ms -= step) {
 		step = ms > 250 ? 250 : ms;
-		l->now_us += step * 1000;
+		loop_set_time(l, l->now_us + step * 1000);
 		l->wall_ms += step;
 		core_set_time(&w->lane.core, l->now_us, l->wall_ms);
 		world_turn(w);

@@ -60,7 +60,7 @@ class Bed:
         if want == LATE:
             within(took, DEADLINE * 0.9, (DEADLINE + 0.6) * SLOW, "%s: seconds" % what)
         else:
-            true(took < 0.9 * SLOW, "%s: soon, not after %.2f s", what, took)
+            true(took < 2 * SLOW, "%s: soon, not after %.2f s", what, took)
 
     def many(self, n):
         """|n| queries on one connection of ours; the answers by id."""

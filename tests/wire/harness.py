@@ -12,6 +12,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import traceback
 
@@ -62,28 +63,54 @@ def until(function, what, seconds=5.0):
 
 
 # ---- ports ----
-_next_port = 10000 + os.getpid() * 37 % 20000
+PORTS, BLOCK = range(10000, 32000), 100  # below the ephemeral ones; as many are claimed at a time
+_claims, _claimed = [], iter(())
+_ports_lock = threading.Lock()
+
+
+def claim_ports():
+    """The next block that no other test process has: as long as this one runs, its suites may share the machine."""
+    blocks = len(PORTS) // BLOCK
+    for i in range(blocks):
+        n = (os.getpid() + i) % blocks
+        s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        try:
+            s.bind("\0shrewd-test-ports-%d" % n)
+        except OSError:
+            s.close()
+            continue
+        _claims.append(s)
+        return iter(PORTS[n * BLOCK:(n + 1) * BLOCK])
+    fail("every block of ports is claimed by a test")
 
 
 def free_port():
-    """A port below the ephemeral ones, free for UDP and TCP on every address."""
-    global _next_port
-    while True:
-        _next_port = _next_port + 1 if _next_port < 32000 else 10000
-        try:
-            for family, any_address in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):
-                if family == socket.AF_INET6 and not has_ipv6():
-                    continue
-                for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
-                    with socket.socket(family, kind) as s:
-                        if family == socket.AF_INET6:
-                            s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-                        if kind == socket.SOCK_STREAM:
-                            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                        s.bind((any_address, _next_port))
-            return _next_port
-        except OSError:
-            continue
+    """A port that is free for UDP and TCP on every address, and stays so until it is used: it is given once."""
+    global _claimed
+    with _ports_lock:
+        while True:
+            port = next(_claimed, None)
+            if port is None:
+                _claimed = claim_ports()
+            elif is_free(port):
+                return port
+
+
+def is_free(port):
+    try:
+        for family, any_address in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):
+            if family == socket.AF_INET6 and not has_ipv6():
+                continue
+            for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
+                with socket.socket(family, kind) as s:
+                    if family == socket.AF_INET6:
+                        s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                    if kind == socket.SOCK_STREAM:
+                        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                    s.bind((any_address, port))
+        return True
+    except OSError:
+        return False
 
 
 _ipv6 = None

@@ -4,14 +4,13 @@
 The first wants a whole browser (chromium, or what CHROMIUM names): chromium-headless-shell has no DNS over HTTPS."""
 import base64
 import hashlib
-import http.server
 import json
 import os
 import subprocess
-import threading
 
 from harness import SLOW, Skip, free_port, main, query, test, tool, true
 from tls_help import Authority, need_cryptography, serialization
+from web import Web
 
 SCRIPT = """<script>
 (async () => {
@@ -22,30 +21,6 @@ SCRIPT = """<script>
   document.body.textContent = answers.filter(a => a == "200 192.0.2.1").length + " answers";
 })();
 </script>"""
-
-
-class Web:
-    """A web server: each page says how it was called, and holds |script|."""
-
-    def __init__(self, script=""):
-        class Page(http.server.BaseHTTPRequestHandler):
-            def do_GET(self):
-                body = ("<html><body><p>the page of %s</p>%s</body></html>" % (self.headers["Host"], script)).encode()
-                self.send_response(200)
-                self.send_header("Content-Type", "text/html")
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_):
-                pass
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Page)
-        self.port = self.server.server_address[1]
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def stop(self):
-        self.server.shutdown()
-        self.server.server_close()
 
 
 def program(*names):

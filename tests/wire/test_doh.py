@@ -1,12 +1,10 @@
 #!/usr/bin/env python3
 """DoH for clients: kdig, curl, nghttp and h2load, pages and headers, proxies in front, and what clients do wrong."""
 import base64
-import http.server
 import os
 import re
 import struct
 import subprocess
-import threading
 import time
 
 import h2_help as h2
@@ -14,6 +12,7 @@ from harness import (SLOW, Message, closed, equal, free_port, kdig, main, query,
                      within)
 from lua_help import Lua, reasons, table
 from tls_help import Authority, client_context, need_cryptography, tls_connect, tls_refused
+from web import Web
 
 CONFIG = """
 setLocal("127.0.0.1:%d")
@@ -78,30 +77,6 @@ def with_kdig(scene):
           {"Full": "4", "HTTP": "4", "GET": "2", "POST": "2", "Valid": "3", "Errors": "1", "Bad": "1"}, "showDOHFrontends()")
     row = table(lua(d, "showDOHResponseCodes()"))[0]
     equal((row["200"], row["Others"]), ("3", "1"), "showDOHResponseCodes()")
-
-
-class Web:
-    """A web server with one page."""
-
-    def __init__(self):
-        class Page(http.server.BaseHTTPRequestHandler):
-            def do_GET(self):
-                body = b"<html><body><p>the page of %s</p></body></html>" % self.headers["Host"].split(":")[0].encode()
-                self.send_response(200)
-                self.send_header("Content-Type", "text/html")
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_):
-                pass
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Page)
-        self.port = self.server.server_address[1]
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def stop(self):
-        self.server.shutdown()
-        self.server.server_close()
 
 
 @test
@@ -362,6 +337,25 @@ def certificates(scene):
     until(lambda: serial() == third.certificate.serial_number, "reloadCertificates()")
     true("no application protocol" in tls_refused(port, context=client_context(ca, alpn="dot")), "wrong ALPN is refused")
     equal(tls_refused(port, context=client_context(ca, alpn=["dot", "h2"])), None, "one of two")
+
+
+@test
+def said_when_we_leave(scene):
+    """RFC 9113 9.1: a connection that we end, idle or at shutdown, gets a GOAWAY; in time."""
+    need_cryptography()
+    ca = Authority(scene.folder)
+    for identity in (None, ca.issue("dns.test")):
+        d, port = start(scene, identity, "idleTimeout=1")
+        for what in ("idle", "shutdown"):
+            with h2.Client(port, tls=identity is not None) as c:
+                stream = c.post(query(qid=0))
+                true(Message(c.answers()[stream]).addresses(), "an answer")
+                at = time.monotonic()
+                if what == "shutdown":
+                    d.signal(15)
+                equal(c.ended(), h2.NO_ERROR, "%s: the error code of GOAWAY" % what)
+                if what == "idle":
+                    within(time.monotonic() - at, 0.5, 1.6 * SLOW, "idle: seconds until it is ended")
 
 
 # ---- what clients do wrong ----

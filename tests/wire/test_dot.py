@@ -13,7 +13,7 @@ from harness import (SHREWD, SLOW, Message, Process, answer_to, closed, equal, f
                      tcp_connect,
                      tcp_read, test, tool, true, udp_ask, until, within)
 from lua_help import Lua, reasons, table
-from tls_help import Authority, client_context, need_cryptography, tls_ask, tls_connect, tls_refused
+from tls_help import Authority, Sealed, client_context, need_cryptography, tls_ask, tls_connect, tls_refused
 
 CONFIG = """
 setLocal("127.0.0.1:%d")
@@ -206,6 +206,46 @@ def s_client_staple(scene):
 
 
 @test
+def staples_of_new_certificates(scene):
+    """loadNewCertificatesAndKeys() keeps the files of staples; one about another certificate is left out, and said."""
+    ca = Authority(scene.folder)
+    one, two = ca.issue("one.test"), ca.issue("two.test")
+    staple = one.base + ".ocsp"
+    lua = Lua(scene)
+    d, port = start(scene, [one], "ocspResponses=" + quoted(staple), lua.hook,
+                    'generateOCSPResponse("%s", "%s", "%s", "%s", 1, 0)\n' % (one.cert, ca.cert, ca.key, staple))
+
+    def stapled():
+        return "OCSP Response Status: successful" in s_client(port, "-status", "-nocommands")
+    true(stapled(), "at the start")
+    log = lua(d, 'getTLSFrontend(0):loadNewCertificatesAndKeys("%s", "%s")' % (one.cert, one.key))
+    true(stapled() and "left out" not in log, "the same certificate once more:\n%s", log)
+    log = lua(d, 'getTLSFrontend(0):loadNewCertificatesAndKeys("%s", "%s")' % (two.cert, two.key))
+    true(not stapled() and staple + ": not about this certificate" in log, "another one:\n%s", log)
+    d.reload()
+    true(stapled(), "after SIGHUP, with the file's certificate")
+
+
+@test
+def good_bye_with_a_query(scene):
+    """A close_notify in one flight with a query ends the connection once that is answered; and we say good-bye, too."""
+    ca = Authority(scene.folder)
+    d, port = start(scene, [ca.issue("dns.test")], more="setTCPRecvTimeout(20)")
+    for version in ("1.2", "1.3"):
+        for together in (False, True):
+            c = Sealed(tcp_connect(port), client_context(ca, version=version)).shake()
+            flight = c.seal(frame(query()))
+            if not together:
+                c.s.sendall(flight)
+                flight = b""
+                time.sleep(0.1)
+            c.s.sendall(flight + c.seal_bye())
+            at = time.monotonic()
+            true(closed(c.s, 5), "TLS %s, %s: an answer and the end", version, "together" if together else "apart")
+            within(time.monotonic() - at, 0, 0.5 * SLOW, "seconds until it is closed")
+
+
+@test
 def names_choose_certificates(scene):
     ca = Authority(scene.folder)
     d, port = start(scene, [ca.issue("one.test"), ca.issue("two.test", "*.wild.test"), ca.issue("dns.test", kind="rsa")])
@@ -265,7 +305,7 @@ def reload(scene):
     ca = Authority(scene.folder)
     identity = ca.issue("dns.test")
     lua = Lua(scene)
-    d, port = start(scene, [identity], more=lua.hook)
+    d, port = start(scene, [identity], more=lua.hook + "setTCPRecvTimeout(60)\n")
 
     def serial(s=None):
         with s or tls_connect(port, ca) as c:
@@ -301,6 +341,8 @@ def reload(scene):
     fourth = ca.issue("dns.test", kind="rsa")
     lua(d, 'getTLSFrontend(0):loadNewCertificatesAndKeys("%s", "%s")' % (fourth.cert, fourth.key))
     until(lambda: serial() == fourth.certificate.serial_number, "loadNewCertificatesAndKeys()")
+    d.reload()
+    equal(serial(), third.certificate.serial_number, "after SIGHUP those of the file again")
     held.sendall(frame(query()))
     true(tcp_read(held), "the old connection still works")
     held.close()

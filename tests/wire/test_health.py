@@ -2,7 +2,7 @@
 """Health checks against a backend whose health is set by the test."""
 import time
 
-from fake import Fake, good
+from fake import Fake, Late, good
 from harness import (NOERROR, NXDOMAIN, REFUSED, SERVFAIL, SLOW, answer_to, equal, free_port, main, query, test, true,
                      udp_ask, until, within)
 
@@ -47,6 +47,32 @@ newServer({address="127.0.0.1:%d", name="one", %s})
 def rcode(port):
     reply = udp_ask(port, query())
     return reply.rcode if reply else None
+
+
+@test
+def last_resort(scene):
+    """A backend that fails its checks but answers is asked, with expired answers allowed too; and not checked for each."""
+    class Sick(Patient):
+        def say(self, wire, via):
+            if b"\x06health" in wire:
+                return Late(0.03, answer_to(wire, rcode=SERVFAIL))
+            return answer_to(wire)
+    for extra in ("", "setStaleCacheEntriesTTL(60)"):
+        back, port = free_port(), free_port()
+        p = scene.keep(Sick(back))
+        scene.daemon("""
+setLocal("127.0.0.1:%d")
+%s
+newServer({address="127.0.0.1:%d", name="one", checkName="health.test.", checkInterval=10})
+getPool(""):setCache(newPacketCache(1000))
+""" % (port, extra, back)).wait_log("is down")
+        checks, started = len(p.checks()), time.monotonic()
+        for i in range(300):
+            reply = udp_ask(port, query("q%d.test." % i))
+            equal(reply and reply.rcode, NOERROR, "query %d, '%s'" % (i, extra))
+            time.sleep(0.005)
+        most = 2 + (time.monotonic() - started)
+        true(len(p.checks()) - checks <= most, "%d checks, where %d are enough", len(p.checks()) - checks, most)
 
 
 @test

@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """SIGHUP: the new configuration works, nothing in between is lost, a broken file changes nothing."""
 import socket
+import threading
 import time
 
 from fake import Fake, Late, by_name
 from harness import (REFUSED, SLOW, Message, Nsd, Skip, answer_to, dnsperf_end, dnsperf_start, equal, frame, free_port, main,
                      query, tcp_ask, tcp_connect, tcp_read, test, true, udp_ask, udp_socket, until)
+from tls_help import Authority, tls_ask
 
 CONFIG = """
 setLocal("127.0.0.1:%d")
@@ -42,6 +44,18 @@ def broken_file(scene):
     equal(d.stats()["reload-errors"], 4, "reload-errors")
     d.reload(CONFIG % (port, back, ""))
     equal(udp_ask(port, query("a.test.")).addresses(), ["192.0.2.1"], "a good file afterwards")
+
+
+@test
+def bad_backend(scene):
+    """A new backend that cannot be asked is said at once, not at its first query; the others work."""
+    back, port = free_port(), free_port()
+    scene.keep(Fake(back))
+    d = scene.daemon(CONFIG % (port, back, ""))
+    d.reload(CONFIG % (port, back, """newServer({address="127.0.0.1:%d", pool="other", healthCheckMode="up",
+  tls="openssl", subjectName="x.test", caStore="/no/such/store"})""" % back))
+    true("/no/such/store" in d.log(), "the log names the CA store:\n%s", d.log())
+    equal(udp_ask(port, query("a.test.")).addresses(), ["192.0.2.1"], "the other backend")
 
 
 @test
@@ -182,6 +196,38 @@ def settings_change(scene):
     equal(udp_ask(port, query(), source="127.0.0.9", timeout=0.3), None, "the new ACL")
     d.reload(CONFIG % (port, back, "addAction(AllRule(), RCodeAction(DNSRCode.REFUSED))"))
     equal(udp_ask(port, query(), source="127.0.0.9").rcode, REFUSED, "the ACL is the default again")
+
+
+@test
+def changed_meanwhile(scene):
+    """Lua code changes the configuration again and again while files with encrypted listeners are read."""
+    pair = Authority(scene.folder).issue("dns.test")
+    port, first = free_port(), free_port()
+    d = scene.daemon("""
+setLocal("127.0.0.1:%d")
+for i = 0, 39 do addTLSLocal("127.0.1." .. i .. ":%d", "%s", "%s", {ciphers="ECDHE-ECDSA-AES128-GCM-SHA256", additionalAddresses={"127.0.2." .. i}}) end
+addAction(AllRule(), LuaAction(function(dq)
+  setUDPTimeout(math.random(1, 9))
+  return DNSAction.Spoof, "192.0.2.1"
+end))
+""" % (port, first, pair.cert, pair.key))
+    stop = threading.Event()
+
+    def ask():
+        while not stop.is_set():
+            udp_ask(port, query())
+    askers = [threading.Thread(target=ask) for _ in range(2)]
+    for t in askers:
+        t.start()
+    try:
+        for _ in range(8):
+            d.reload()
+    finally:
+        stop.set()
+        for t in askers:
+            t.join()
+    equal(tls_ask(first, query(), address="127.0.1.7").addresses(), ["192.0.2.1"], "over TLS afterwards")
+    equal(tls_ask(first, query(), address="127.0.2.7").addresses(), ["192.0.2.1"], "and at another address of it")
 
 
 @test

@@ -3,12 +3,13 @@
 import re
 import struct
 import time
+import time
 
 import h2_help as h2
 from bad_help import GOOD, LATE, LATE_REASON, SOON, Bed, run
-from fake import CLOSE
-from harness import answer_to, equal, main, query, test, true
-from tls_fake import Goaway, Page, Reset
+from fake import CLOSE, Fake
+from harness import SLOW, answer_to, equal, free_port, main, query, test, true, udp_ask, until
+from tls_fake import Goaway, Page, Reset, TlsFake
 from tls_help import Authority, need_cryptography, server_context
 
 DNS = "application/dns-message"
@@ -142,6 +143,56 @@ def speaks_http1_only(scene):
         b.others("ALPN %s" % alpn)
         true("backend peer" in b.d.log(), "the log says why:\n%s", b.d.log())
 
+
+def beside(scene, script, options):
+    """The peer, then another that answers: the first is asked first."""
+    back, other, port = [free_port() for _ in range(3)]
+    ca = Authority(scene.folder)
+    f = scene.keep(TlsFake(back, ca.issue("dns.test"), doh=True, script=script))
+    g = scene.keep(Fake(other))
+    scene.daemon("""
+setLocal("127.0.0.1:%d")
+setServerPolicy(firstAvailable)
+newServer({address="127.0.0.1:%d", name="peer", order=1, tls="openssl", caStore="%s", subjectName="dns.test",
+  dohPath="/dns-query", %s})
+newServer({address="127.0.0.1:%d", name="other", order=2, healthCheckMode="up"})
+""" % (port, back, ca.file, options, other))
+    return f, g, port
+
+
+@test
+def goes_and_leaves_nobody(scene):
+    """GOAWAY, the connection stays, and nobody listens any more: the other one is asked."""
+    peer = []
+
+    def last(conn, wire):
+        if b"\x04last" not in wire:
+            return answer_to(wire)
+        peer[0].leave()
+        return [answer_to(wire), Goaway(conn.stream, 0)]
+    f, g, port = beside(scene, last, 'healthCheckMode="up"')
+    peer.append(f)
+    for name in ("a.test.", "last.test."):
+        equal(udp_ask(port, query(name)).rcode, 0, name)
+    equal(len(g.seen), 0, "queries at the other one before")
+    time.sleep(0.3)
+    for i in range(3):
+        reply = udp_ask(port, query("x%d.test." % i), timeout=3 * SLOW)
+        equal(reply and reply.rcode, 0, "query %d after" % i)
+    equal(len(g.seen), 3, "queries at the other one")
+
+
+@test
+def lazy_check_learns(scene):
+    """A peer that only says 500 fails its lazy checks: the other one is asked first."""
+    f, g, port = beside(scene, lambda c, w: Page(500, "text/plain", b"no\n", ()),
+                        'healthCheckMode="lazy", checkTimeout=300')
+
+    def passed_over():
+        before = len(f.seen)
+        equal(udp_ask(port, query("q%f.test." % time.monotonic())).rcode, 0, "the other one answers")
+        return not [w for w in f.seen[before:] if b"\x04test" in w]
+    until(passed_over, "it is not asked any more", 10)
 
 
 need_cryptography()

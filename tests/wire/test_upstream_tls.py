@@ -5,12 +5,15 @@ dnsdist is tried where there is one: in PATH, or in the tree PEERS (by default /
 import os
 import signal
 import socket
+import ssl
 import struct
 import threading
 import time
 
-from harness import Process, Skip, dnsperf, equal, free_port, main, query, test, tool, true, udp_ask, until
-from tls_help import Authority, need_cryptography
+from harness import (SLOW, Process, Skip, answer_to, dnsperf, equal, frame, free_port, main, query, test, tool, true, udp_ask,
+                     until)
+from tls_fake import TlsFake
+from tls_help import Authority, Sealed, need_cryptography, server_context
 
 QUERIES = 10000
 CONFIG = """
@@ -248,6 +251,36 @@ def dnsdist_dot(scene):
 @test
 def dnsdist_doh(scene):
     forward(scene, dnsdist, True, 80)
+
+
+@test
+def good_bye_with_the_answer(scene):
+    """A server that says close_notify in the segment of its answer, and waits for ours: the next query does not wait."""
+    ca, port, back = Authority(scene.folder), free_port(), free_port()
+    context = server_context(ca.issue("dns.test"))
+
+    def once(s, number):
+        c = Sealed(s, context, server=True).shake()
+        while True:
+            try:
+                wire = c.tls.read(65536)
+                break
+            except ssl.SSLWantReadError:
+                c.hear()
+        s.sendall(c.seal(frame(answer_to(wire[2:]))) + c.seal_bye())
+        s.settimeout(5 * SLOW)
+        while s.recv(65536):
+            pass
+        return False
+    fake = scene.keep(TlsFake(back, None, raw=once))
+    scene.daemon(CONFIG % (port, back, ca.file, ""))
+    for i in range(5):
+        at = time.monotonic()
+        reply = udp_ask(port, query("q%d.test." % i), timeout=5 * SLOW)
+        equal(reply and reply.addresses(), ["192.0.2.1"], "query %d" % i)
+        true(time.monotonic() - at < 0.6 * SLOW, "query %d took %.2f s", i, time.monotonic() - at)
+        time.sleep(0.1)
+    equal(fake.connections, 5, "connections")
 
 
 need_cryptography()

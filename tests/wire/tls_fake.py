@@ -159,10 +159,13 @@ class TlsFake:
         for s in out:
             shut(s)
 
+    def leave(self):
+        """Takes no more connections; those that are there go on."""
+        shut(self.listener)
+
     def stop(self):
-        self.listener.shutdown(socket.SHUT_RDWR)
+        self.leave()
         self.thread.join(2)
-        self.listener.close()
         self.drop()
 
 

@@ -11,10 +11,12 @@ An identity has files, as the daemon wants them: .cert (PEM with its chain), .ke
 DNS stamp holds; ca.file is a caStore."""
 import datetime
 import hashlib
+import hmac
 import ipaddress
 import os
 import socket
 import ssl
+import struct
 
 from harness import SLOW, Message, Skip, frame, tcp_connect, tcp_read
 
@@ -22,6 +24,7 @@ try:
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import ec, rsa
+    from cryptography.hazmat.primitives.ciphers import aead as aead_ciphers
     from cryptography.hazmat.primitives.serialization import pkcs12
     from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 except ImportError:
@@ -210,3 +213,68 @@ def tls_refused(port, **options):
         return e.reason or str(e)
     except OSError as e:
         return e.strerror or str(e)
+
+
+class Sealed:
+    """One end of TLS on a connected socket: it can stop in the middle of a record, or say several things in one flight."""
+
+    def __init__(self, s, context, server=False):
+        self.s = s
+        s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.tls = context.wrap_bio(self.incoming, self.outgoing, server, None if server else "dns.test")
+
+    def hello(self):
+        try:
+            self.tls.do_handshake()
+        except ssl.SSLWantReadError:
+            pass
+        return self.outgoing.read()
+
+    def hear(self):
+        """Waits for bytes, which the next call of |tls| reads."""
+        got = self.s.recv(65536)
+        if not got:
+            raise ConnectionResetError("closed")
+        self.incoming.write(got)
+
+    def shake(self):
+        while True:
+            try:
+                self.tls.do_handshake()
+                self.s.sendall(self.outgoing.read())
+                return self
+            except ssl.SSLWantReadError:
+                self.s.sendall(self.outgoing.read())
+                self.hear()
+
+    def seal(self, data):
+        self.tls.write(data)
+        return self.outgoing.read()
+
+    def seal_bye(self):
+        """Our close_notify."""
+        try:
+            self.tls.unwrap()
+        except ssl.SSLWantReadError:
+            pass
+        return self.outgoing.read()
+
+
+def key_updates(secret, cipher, n):
+    """|n| KeyUpdate records (RFC 8446, 4.6.3 and 7.2) of who has sent none with |secret|, its traffic secret, yet."""
+    digest = hashlib.sha384 if cipher.endswith("SHA384") else hashlib.sha256
+    aead = aead_ciphers.ChaCha20Poly1305 if "CHACHA" in cipher else aead_ciphers.AESGCM
+
+    def expand(label, length):
+        label = b"tls13 " + label
+        info = struct.pack("!HB", length, len(label)) + label + b"\0\1"
+        return hmac.digest(secret, info, digest)[:length]
+
+    out = []
+    for _ in range(n):
+        head = b"\x17\x03\x03" + struct.pack("!H", 6 + 16)
+        sealer = aead(expand(b"key", 16 if "AES_128" in cipher else 32))
+        out.append(head + sealer.encrypt(expand(b"iv", 12), b"\x18\0\0\1\0\x16", head))
+        secret = expand(b"traffic upd", digest().digest_size)
+    return b"".join(out)

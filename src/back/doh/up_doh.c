@@ -10,6 +10,7 @@ enum { HTTPS_PORT = 443, SMALL = 4096 };
 struct up_doh {
 	struct up_conn conn; /* first */
 	struct http_client *http; /* NULL until opened */
+	bool ended;               /* and its owner was told */
 };
 _Static_assert(offsetof(struct up_doh, conn) == 0, "a kind begins with its connection");
 
@@ -27,7 +28,7 @@ static void refuse(struct up_conn *c, uint16_t id, enum reason why, bool unseen)
 static void complain(struct up_conn *c, unsigned status, const char *type)
 {
 	if (!c->check)
-		log_limited(&c->lane->log_connect, up_conn_now(c), LOG_WARN_, TAG_BACK,
+		log_paced(&c->server->trouble, up_conn_now(c), LOG_WARN_, TAG_BACK,
 			"backend %s: HTTP status %u, content type '%.60s'", server_name(c->server), status, type);
 }
 
@@ -129,6 +130,10 @@ static void take(struct up_conn *c, const uint8_t *p, size_t len)
 			bytes_free(&c->in);
 	} else if (bytes_add(&c->in, p + used, len - (size_t)used) < 0) {
 		up_conn_kill(c, REASON_CONN_OUT_OF_MEMORY);
+	}
+	if (!c->dead && !doh_of(c)->ended && http_client_ended(doh_of(c)->http)) {
+		doh_of(c)->ended = true;
+		c->up.events->ended(&c->up);
 	}
 }
 

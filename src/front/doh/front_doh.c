@@ -192,9 +192,9 @@ static struct doh *begin(struct conn *c)
 	c->codec = d;
 	doh_look(c);
 	d->http = http_server_new(&ops, c, d->site->conf.doh.keep_fields, d->site->conf.doh.http1);
-	if (d->http && c->wire.tls)
-		http_server_single(d->http);
 	if (d->http) {
+		conn_look(c, c->last_ms + 1000ull * d->site->conf.doh.idle_s);
+		(c->wire.tls ? http_server_single : http_server_clear)(d->http);
 		http_server_refuses(d->http, on_refuses);
 		atomic_fetch_add_explicit(&c->front->listener->http_connects, 1, memory_order_relaxed);
 		return d;
@@ -273,6 +273,14 @@ static void doh_holds(const struct conn *c, size_t *large, size_t *small, size_t
 	*out += http_server_kept(d->http);
 }
 
+/* doh_bye: RFC 9113 6.8: a client knows what was not looked at, and may ask again. */
+static void doh_bye(struct conn *c)
+{
+	const struct doh *d = c->codec;
+
+	http_server_goaway(d->http);
+}
+
 static void doh_close(struct conn *c)
 {
 	struct doh *d = c->codec;
@@ -283,6 +291,7 @@ static void doh_close(struct conn *c)
 	c->codec = NULL;
 }
 
-static const struct conn_ops conn_http = {doh_feed, doh_drain, doh_state, doh_idle_ms, doh_close, doh_holds};
+static const struct conn_ops conn_http = {doh_feed, doh_drain, doh_state, doh_idle_ms, doh_bye, doh_close,
+	doh_holds};
 
 const struct front_ops front_doh = {"DoH", PROTO_DOH, false, accept_open, accept_start, accept_stop, &conn_http};

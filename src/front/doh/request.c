@@ -140,7 +140,7 @@ void doh_request(void *conn, struct http_request *r)
 	struct conn *c = conn;
 	const struct doh *d = c->codec;
 	struct listener *l = c->front->listener;
-	struct addr remote = c->remote;
+	struct addr remote = *conn_remote(c);
 
 	c->reads = 0;
 	conn_active(c);

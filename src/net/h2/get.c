@@ -1,17 +1,6 @@
 /* get.c: the DNS message in a DoH GET: RFC 8484 4.1, base64url of RFC 4648 section 5.  Pure. */
 #include "http.h"
-
-/* What each character stands for, 64 and more: nothing. */
-static unsigned value_of(uint8_t c)
-{
-	if (c >= 'a' && c <= 'z')
-		return c - 'a' + 26u;
-	if (c >= 'A' && c <= 'Z')
-		return c - 'A' + 0u;
-	if (c >= '0' && c <= '9')
-		return c - '0' + 52u;
-	return c == '-' ? 62 : c == '_' ? 63 : 64;
-}
+#include "text.h"
 
 /* The value of the first parameter named "dns", NULL: none. */
 static const char *find_dns(const char *query, size_t len, size_t *len_r)
@@ -45,26 +34,12 @@ static size_t without_padding(const char *p, size_t len)
 
 ssize_t http_get_dns(const char *query, size_t len, uint8_t *out, size_t cap)
 {
-	size_t n, have = 0;
-	uint32_t bits = 0;
+	size_t n;
+	unsigned rest; /* not asked to be zero */
 	const char *p = find_dns(query, len, &n);
 
 	if (!p)
 		return -ENOENT;
 	n = without_padding(p, n);
-	if (n == 0 || n % 4 == 1)
-		return -EBADMSG;
-	if (n / 4 * 3 + n % 4 * 3 / 4 > cap)
-		return -EMSGSIZE;
-	for (size_t i = 0; i < n; i++) {
-		unsigned v = value_of((uint8_t)p[i]);
-
-		if (unlikely(v > 63))
-			return -EBADMSG;
-		bits = bits << 6 | v;
-		if (i % 4 == 0)
-			continue;
-		out[have++] = (uint8_t)(bits >> (6 - i % 4 * 2));
-	}
-	return (ssize_t)have;
+	return n ? text_base64url(p, n, out, cap, &rest) : -EBADMSG;
 }

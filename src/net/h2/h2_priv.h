@@ -61,7 +61,7 @@ struct asked {
 	struct http_request r;       /* what the owner sees; pointers are set when it is whole */
 	struct asked *next, **link;  /* of the connection's open requests */
 	bool whole, answered;
-	uint32_t path, query, host, scheme, type, accept, forwarded; /* places in text[], 0: none, which is "" */
+	uint32_t path, query, host, type, accept, forwarded; /* places in text[], 0: none, which is "" */
 	uint32_t fields, nfields, fields_end, array; /* name, NUL, value, NUL …, and room for the pointers to them */
 	uint32_t body, body_len;
 	uint32_t used, cap;          /* of text[] */
@@ -77,10 +77,9 @@ struct http_server;
 struct asked *asked_new(struct http_server *, uint32_t stream, unsigned version) WUNUSED NONNULL;
 void asked_free(struct http_server *, struct asked *) NONNULL;
 size_t asked_size(const struct asked *) NONNULL; /* with its stream */
-/* These may move the request.  0, -ENOMEM, -ENOBUFS: the connection holds too much. */
+/* These may move the request.  0, -ENOMEM, -ENOBUFS: the connection holds too much, -EINVAL: a NUL, or the wrong order. */
 int asked_method(struct http_server *, struct asked **, const uint8_t *p, size_t len) WUNUSED NONNULL;
 int asked_target(struct http_server *, struct asked **, const uint8_t *p, size_t len) WUNUSED NONNULL;
-int asked_scheme(struct http_server *, struct asked **, const uint8_t *p, size_t len) WUNUSED NONNULL;
 int asked_host(struct http_server *, struct asked **, const uint8_t *p, size_t len) WUNUSED NONNULL;
 int asked_field(struct http_server *, struct asked **, const uint8_t *name, size_t name_len, const uint8_t *value,
 	size_t value_len) WUNUSED NONNULL; /* the name in lower case */
@@ -98,6 +97,7 @@ struct http_server {
 	void *ctx;
 	void (*refuses)(void *ctx, unsigned version, struct http_reply *);
 	bool keep_fields, http1, ended;
+	bool clear;              /* the connection is not encrypted */
 	bool leaving;            /* our GOAWAY is on its way: no new requests */
 	bool cut;                /* requests were answered before their end: their streams are not wanted any more */
 	uint8_t mode;            /* enum in server.c */

@@ -130,7 +130,7 @@ int h1_answer(struct http_server *s, struct asked *a, const struct http_reply *r
 int h1_refuse(struct http_server *s, unsigned status)
 {
 	static const char says[] = "This server speaks DNS over HTTPS with HTTP/2 only (RFC 8484, section 5.2).\n"
-				   "Use a client that can do HTTP/2, for example: curl --http2 or kdig +https\n";
+				   HINT("Use a client that can do HTTP/2, for example: curl --http2 or kdig +https\n");
 	struct http_reply reply = {.status = status, .max_age_s = -1};
 	struct h1 *h = s->h1;
 
@@ -177,8 +177,6 @@ static int request_line(struct http_server *s, const uint8_t *p, size_t len)
 	if (!h->asked)
 		return -ENOMEM;
 	rv = asked_method(s, &h->asked, p, (size_t)(target - 1 - p));
-	if (rv == 0)
-		rv = asked_scheme(s, &h->asked, (const uint8_t *)"https", 5);
 	/* the absolute form: its host counts more than the field (RFC 9112 3.2.2) */
 	for (size_t n = 7; rv == 0 && n <= 8 && *target != '/'; n++) {
 		const uint8_t *host = target + n, *slash;
@@ -403,8 +401,8 @@ ssize_t h1_feed(struct http_server *s, const uint8_t *p, size_t len)
 			at += feed_body(s, p + at, len - at, &rv);
 		else
 			at += feed_line(s, p + at, len - at, &rv);
-		if (rv == -ENOBUFS)
-			rv = 413;
+		if (rv == -ENOBUFS || rv == -EINVAL)
+			rv = rv == -EINVAL ? 400 : 413;
 		if (rv > 0)
 			rv = h1_refuse(s, (unsigned)rv);
 		if (rv < 0)

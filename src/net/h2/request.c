@@ -83,9 +83,10 @@ static int asked_room(struct http_server *s, struct asked **ar, size_t more)
 	return 0;
 }
 
+/* asked_text keeps a text, which ends at its NUL: it has none itself. */
 static int asked_text(struct http_server *s, struct asked **ar, const uint8_t *p, size_t len, uint32_t *at_r)
 {
-	int rv = asked_room(s, ar, len + 1);
+	int rv = len && memchr(p, '\0', len) ? -EINVAL : asked_room(s, ar, len + 1);
 	struct asked *a = *ar;
 
 	if (rv < 0)
@@ -126,16 +127,6 @@ int asked_target(struct http_server *s, struct asked **ar, const uint8_t *p, siz
 	return 0;
 }
 
-int asked_scheme(struct http_server *s, struct asked **ar, const uint8_t *p, size_t len)
-{
-	uint32_t at;
-	int rv = asked_text(s, ar, p, len, &at);
-
-	if (rv == 0)
-		(*ar)->scheme = at;
-	return rv;
-}
-
 int asked_host(struct http_server *s, struct asked **ar, const uint8_t *p, size_t len)
 {
 	uint32_t at;
@@ -167,6 +158,8 @@ int asked_field(struct http_server *s, struct asked **ar, const uint8_t *name, s
 	if (!place && !s->keep_fields)
 		return 0;
 	if (s->keep_fields) {
+		if ((*ar)->nfields && (*ar)->used != (*ar)->fields_end)
+			return -EINVAL; /* what belongs before all fields came between them */
 		rv = asked_text(s, ar, name, name_len, &name_at);
 		if (rv < 0)
 			return rv;
@@ -224,8 +217,7 @@ static const char *text_at(const struct asked *a, uint32_t at)
 	return (const char *)a->text + at;
 }
 
-/* Fields were written name, NUL, value, NUL, with nothing in between but a target or a scheme that came late: those are
- * only in HTTP/1.1 and come first there, and HTTP/2 demands them first. */
+/* Fields were written name, NUL, value, NUL, with nothing in between: asked_field() sees to that. */
 static void point_fields(struct asked *a)
 {
 	struct http_field *f = (struct http_field *)(void *)(a->text + a->array);
@@ -251,7 +243,7 @@ void asked_whole(struct http_server *s, struct asked *a)
 	a->r.envelope.path = text_at(a, a->path);
 	a->r.envelope.query = text_at(a, a->query);
 	a->r.envelope.host = text_at(a, a->host);
-	a->r.envelope.scheme = text_at(a, a->scheme);
+	a->r.envelope.scheme = s->clear ? "http" : "https";
 	a->r.content_type = text_at(a, a->type);
 	a->r.accept = text_at(a, a->accept);
 	a->r.forwarded_for = text_at(a, a->forwarded);

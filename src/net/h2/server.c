@@ -172,14 +172,14 @@ static void cut_streams(struct http_server *s)
 			h2_reset(&s->h2, (int32_t)a->r.stream, NGHTTP2_NO_ERROR);
 }
 
-/* A request that is not whole is given up. */
-static void discard(struct http_server *s, struct asked *a, int32_t stream)
+/* A request that is not whole is given up; |rv|: why. */
+static void discard(struct http_server *s, struct asked *a, int32_t stream, int rv)
 {
 	(void)nghttp2_session_set_stream_user_data(s->h2.session, stream, NULL);
 	if (s->current == a)
 		s->current = NULL;
 	asked_free(s, a);
-	h2_reset(&s->h2, stream, NGHTTP2_ENHANCE_YOUR_CALM);
+	h2_reset(&s->h2, stream, rv == -EINVAL ? NGHTTP2_PROTOCOL_ERROR : NGHTTP2_ENHANCE_YOUR_CALM);
 }
 
 /* ---- what nghttp2 calls */
@@ -211,11 +211,9 @@ static int take_header(struct http_server *s, const uint8_t *name, size_t name_l
 		return asked_method(s, &s->current, value, value_len);
 	case 'p':
 		return name_len == 5 ? asked_target(s, &s->current, value, value_len) : 0;
-	case 's':
-		return asked_scheme(s, &s->current, value, value_len);
 	case 'a':
 		return asked_host(s, &s->current, value, value_len);
-	default:
+	default: /* a scheme: the connection says which */
 		return 0;
 	}
 }
@@ -230,8 +228,9 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
 	(void)flags;
 	if (rv != 0 || !s->current)
 		return rv;
-	if (take_header(s, name, name_len, value, value_len) < 0)
-		discard(s, s->current, frame->hd.stream_id);
+	rv = take_header(s, name, name_len, value, value_len);
+	if (rv < 0)
+		discard(s, s->current, frame->hd.stream_id, rv);
 	return 0;
 }
 
@@ -249,7 +248,7 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t stream, cons
 	if (rv == -EMSGSIZE)
 		too_large(s, a);
 	else if (rv < 0)
-		discard(s, a, stream);
+		discard(s, a, stream, rv);
 	return 0;
 }
 
@@ -266,9 +265,13 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
 	s->current = NULL;
 	if (frame->hd.type == NGHTTP2_DATA || frame->headers.cat != NGHTTP2_HCAT_REQUEST) {
 		a = stream_asked(s, frame->hd.stream_id);
-	} else if (a && asked_head_done(s, &a) < 0) {
-		discard(s, a, frame->hd.stream_id);
-		return 0;
+	} else if (a) {
+		int rv = asked_head_done(s, &a);
+
+		if (rv < 0) {
+			discard(s, a, frame->hd.stream_id, rv);
+			return 0;
+		}
 	}
 	if (!a || a->answered || a->whole)
 		return 0;
@@ -485,6 +488,11 @@ int http_server_drain(struct http_server *s, struct bytes *out, size_t max)
 		return rv;
 	}
 	return s->mode == MODE_H1 ? h1_drain(s, out) : 0;
+}
+
+void http_server_clear(struct http_server *s)
+{
+	s->clear = true;
 }
 
 void http_server_single(struct http_server *s)

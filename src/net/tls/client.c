@@ -202,6 +202,17 @@ const struct tls_verify *tls_client_verify(const struct tls *t)
 	return &t->client->verify;
 }
 
+void tls_client_wanted(const struct tls *t, struct text *out)
+{
+	const struct tls_client *c = t->client;
+	char ip[INET6_ADDRSTRLEN];
+
+	if (c->sni)
+		text_addf(out, "'%s'", c->name);
+	if (c->ip_len && inet_ntop(c->ip_len == 4 ? AF_INET : AF_INET6, c->ip, ip, sizeof(ip)))
+		text_addf(out, "%s%s", c->sni ? " and " : "", ip);
+}
+
 /* set_trusted: whom this connection trusts; a name and an address must both fit where both are given. */
 static bool set_trusted(const struct tls_client *c, SSL *ssl)
 {
@@ -268,7 +279,7 @@ static void forget_chain(SSL *ssl)
 		while (lists[i] && (cert = sk_X509_pop(lists[i])) != NULL)
 			X509_free(cert);
 	if (key)
-		EVP_PKEY_set_type(key, EVP_PKEY_HMAC);
+		tls_key_empty(key);
 }
 
 int tls_client_shaken(struct tls *t)
@@ -289,6 +300,8 @@ int tls_client_shaken(struct tls *t)
 
 const char *tls_client_failed(const struct tls *t)
 {
+	if (t->said && t->fail == TLS_FAIL_NONE) /* verify.c knew more */
+		return t->said;
 	return t->client->verify.validate || t->client->verify.npins > 0
 		? tls_verify_sentence(SSL_get_verify_result(t->ssl))
 		: NULL;

@@ -10,12 +10,15 @@
 #include <pthread.h>
 #include <sys/socket.h>
 
-enum { RECORD_HEADER = 5, RECORD_MAX = 16384 + 320, WRITE_MAX = 16384, FIRST_READ = 2048, GATHER_MAX = 32768 };
+/* RECEIVES: reads of the socket in one call.  Records that bring nothing (a flood of KeyUpdate) would keep the library at
+ * work for as long as the peer sends; the socket is readable still, and the others have their turn. */
+enum { RECORD_HEADER = 5, RECORD_MAX = 16384 + 320, WRITE_MAX = 16384, FIRST_READ = 2048, GATHER_MAX = 32768, RECEIVES = 2 };
 
 static _Thread_local struct {
 	struct tls *now;
 	BIO *bio;
 	int error; /* errno of a call that failed for good */
+	unsigned receives; /* in this call */
 	const struct tls *gatherer; /* whose records wait in |gathered| for the others of this turn */
 	uint8_t *gathered;          /* GATHER_MAX bytes, made when first used */
 	size_t gathered_len;
@@ -115,7 +118,7 @@ static int bio_read(BIO *bio, char *out, int cap)
 	ssize_t n = -EAGAIN; /* there may be something already */
 
 	BIO_clear_retry_flags(bio);
-	if (!t->drained && !t->ended && record(buf, have) == 0 && have < (size_t)cap)
+	if (!t->drained && !t->ended && record(buf, have) == 0 && have < (size_t)cap && thread.receives++ < RECEIVES)
 		n = receive(t, buf + have, (size_t)cap - have);
 	if (n > 0)
 		have += (size_t)n;
@@ -290,6 +293,7 @@ static void enter(struct tls *t)
 {
 	thread.now = t;
 	thread.error = 0;
+	thread.receives = 0;
 	t->drained = false;
 	tls_queue_clear();
 }
@@ -341,26 +345,25 @@ static ssize_t outcome(struct tls *t, int rc, bool *writes_r)
 		return thread.error ? -thread.error : -ECONNRESET;
 	default:
 		failed(t, NULL);
+		t->broken = true;
 		return -EPROTO;
 	}
 }
 
 /* trim gives back what only the handshake needed and what the library would keep to the end: with TLS 1.3 the two
- * ephemeral keys (each 0.2 kB with X25519, 2 kB with P-256).  They are emptied, which is what EVP_PKEY_set_type() is
- * documented to do, while the connection holds them, too: that it only frees them from now on is how the library is up to
- * 3.5, not a promise; later ones keep their keys. */
+ * ephemeral keys (each 0.2 kB with X25519, 2 kB with P-256). */
 static void trim(struct tls *t)
 {
 	EVP_PKEY *key;
 
-	if (t->version != TLS_V_13 || OpenSSL_version_num() >= 0x30600000UL)
+	if (t->version != TLS_V_13)
 		return;
 	if (SSL_get_tmp_key(t->ssl, &key) == 1) {
-		EVP_PKEY_set_type(key, EVP_PKEY_HMAC);
+		tls_key_empty(key);
 		EVP_PKEY_free(key);
 	}
 	if (SSL_get_peer_tmp_key(t->ssl, &key) == 1) {
-		EVP_PKEY_set_type(key, EVP_PKEY_HMAC);
+		tls_key_empty(key);
 		EVP_PKEY_free(key);
 	}
 	tls_queue_clear();
@@ -368,14 +371,9 @@ static void trim(struct tls *t)
 
 static enum tls_version version_of(const SSL *ssl)
 {
-	switch (SSL_version(ssl)) {
-	case TLS1_3_VERSION:
-		return TLS_V_13;
-	case TLS1_2_VERSION:
-		return TLS_V_12;
-	default:
-		return TLS_V_UNKNOWN;
-	}
+	int v = SSL_version(ssl);
+
+	return v == TLS1_3_VERSION ? TLS_V_13 : v == TLS1_2_VERSION ? TLS_V_12 : TLS_V_UNKNOWN;
 }
 
 /* first: a server waits for a whole record before it makes the library's state.  0, or as tls_shake(). */
@@ -442,6 +440,7 @@ static ssize_t read_records(struct tls *t, uint8_t *buf, size_t cap, bool *write
 	size_t done = 0, n;
 	ssize_t rc;
 
+	t->untold = false;
 	if (!t->shaken) {
 		rc = shake(t, writes_r);
 		if (rc == -ECONNRESET && t->ended && !t->part_len)
@@ -459,6 +458,7 @@ static ssize_t read_records(struct tls *t, uint8_t *buf, size_t cap, bool *write
 		r = SSL_read_ex(t->ssl, buf + done, cap - done, &n);
 		if (r != 1) {
 			rc = outcome(t, r, writes_r);
+			t->untold = done && rc != -EAGAIN;
 			return done ? (ssize_t)done : rc;
 		}
 		done += n;
@@ -550,6 +550,8 @@ size_t tls_held(const struct tls *t)
 
 bool tls_pending(const struct tls *t)
 {
+	if (t->untold)
+		return true;
 	if (t->broken)
 		return false;
 	if (t->part_len && record(t->part, t->part_len) > 0)
@@ -571,9 +573,10 @@ void tls_end(struct tls **conn, bool bye)
 		SSL_free(t->ssl);
 	}
 	leave(0);
-	tls_set_free(&t->set);
-	if (t->server)
+	if (t->server) {
+		tls_set_free(&t->set);
 		tls_server_free(&t->server);
+	}
 	if (t->client)
 		tls_client_free(&t->client);
 	mem_free(t->part);

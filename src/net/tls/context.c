@@ -54,7 +54,7 @@ static struct key_log *key_log_open(const char *path, const char **error_r)
 	memcpy(k->path, path, len);
 	k->fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
 	if (k->fd < 0) {
-		error_set(error_r, "%s: %s", path, strerror(errno));
+		error_set(error_r, "keyLogFile: %s: %s", path, strerror(errno));
 		mem_free(k);
 		return NULL;
 	}
@@ -278,6 +278,14 @@ const char *const *tls_list_put(void *at, const char *const *list)
 	}
 	copy[n] = NULL;
 	return copy;
+}
+
+/* EVP_PKEY_set_type() is documented to free what the key holds before it sets the type; that it does only this from now
+ * on, for whom the library itself has references to, is how it is up to 3.5, not a promise: later ones keep their keys. */
+void tls_key_empty(EVP_PKEY *key)
+{
+	if (OpenSSL_version_num() < 0x30600000UL)
+		EVP_PKEY_set_type(key, EVP_PKEY_HMAC);
 }
 
 const char *const *tls_list_copy(const char *const *list)

@@ -171,7 +171,8 @@ void tls_set_fail(struct tls *t, enum tls_fail f, const char *sentence)
 	if (t->fail != TLS_FAIL_NONE)
 		return;
 	t->fail = (uint8_t)f;
-	t->said = mem_strdup(sentence);
+	if (!t->said)
+		t->said = mem_strdup(sentence);
 }
 
 enum tls_fail tls_failure(const struct tls *t)

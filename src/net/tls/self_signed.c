@@ -34,10 +34,11 @@ X509 *tls_own_cert(void)
 	return cert;
 }
 
-/* A host name, or a wildcard in place of its first label. */
+/* A host name (RFC 1123 2.1), or a wildcard in place of its first label.  One whose last label is a number is an address
+ * that was mistyped. */
 static bool is_name(const char *s, size_t len)
 {
-	size_t label = 0;
+	size_t label = 0, digits = 0;
 
 	if (len > 2 && s[0] == '*' && s[1] == '.') {
 		s += 2;
@@ -47,16 +48,18 @@ static bool is_name(const char *s, size_t len)
 		return false;
 	for (size_t i = 0; i < len; i++) {
 		char c = (char)(s[i] | 0x20);
+		bool digit = s[i] >= '0' && s[i] <= '9', edge = label == 0 || i + 1 == len || s[i + 1] == '.';
 
-		if (s[i] == '.' && label > 0)
-			label = 0;
-		else if (((c >= 'a' && c <= 'z') || (s[i] >= '0' && s[i] <= '9') || s[i] == '-' || s[i] == '_') &&
-			label < LABEL_MAX_LEN)
-			label++;
-		else
+		if (s[i] == '.' && label > 0) {
+			label = digits = 0;
+			continue;
+		}
+		if (!((c >= 'a' && c <= 'z') || digit || (s[i] == '-' && !edge)) || label == LABEL_MAX_LEN)
 			return false;
+		label++;
+		digits += digit;
 	}
-	return label > 0;
+	return label > digits;
 }
 
 static bool add_san(GENERAL_NAMES *names, int type, const void *p, size_t len)
@@ -84,7 +87,7 @@ static int add_word(X509 *cert, GENERAL_NAMES *names, const char *word, size_t l
 	bool added;
 
 	if (len >= sizeof(text))
-		return error_set(error_r, "%.*s…: a name has at most %d bytes", 40, word, NAME_MAX_LEN);
+		return error_set(error_r, "expected a host name of at most %d bytes, got '%.*s…'", NAME_MAX_LEN, 40, word);
 	memcpy(text, word, len);
 	text[len] = '\0';
 	if (inet_pton(AF_INET, text, ip) == 1)
@@ -94,7 +97,7 @@ static int add_word(X509 *cert, GENERAL_NAMES *names, const char *word, size_t l
 	else if (is_name(text, len))
 		added = add_san(names, GEN_DNS, text, len);
 	else
-		return error_set(error_r, "'%s' is neither a name nor an address", text);
+		return error_set(error_r, "expected a host name or an IP address, got '%s'", text);
 	if (added && sk_GENERAL_NAME_num(names) == 1)
 		added = X509_NAME_add_entry_by_NID(X509_get_subject_name(cert), NID_commonName, MBSTRING_UTF8,
 			(const unsigned char *)text, (int)(len < CN_MAX_LEN ? len : CN_MAX_LEN), -1, 0);
@@ -107,18 +110,22 @@ static int add_names(X509 *cert, const char *list, const char **error_r)
 	int err = names ? 0 : error_set(error_r, "memory is out");
 
 	for (const char *p = list; err == 0; p++) {
-		size_t len = strcspn(p, ", ");
+		size_t len, rest;
 
+		p += strspn(p, " ");
+		len = rest = strcspn(p, ",");
+		while (len > 0 && p[len - 1] == ' ')
+			len--;
 		if (len > 0 && sk_GENERAL_NAME_num(names) == NAMES_MAX)
 			err = error_set(error_r, "a certificate is for at most %d names", NAMES_MAX);
 		else if (len > 0)
 			err = add_word(cert, names, p, len, error_r);
-		p += len;
+		p += rest;
 		if (*p == '\0')
 			break;
 	}
 	if (err == 0 && sk_GENERAL_NAME_num(names) == 0)
-		err = error_set(error_r, "a certificate needs at least one name or address");
+		err = error_set(error_r, "expected at least one host name or IP address");
 	if (err == 0 && !X509_add1_ext_i2d(cert, NID_subject_alt_name, names, 0, X509V3_ADD_DEFAULT))
 		err = error_set(error_r, "memory is out");
 	GENERAL_NAMES_free(names);

@@ -31,9 +31,14 @@ int tls_server_hello(struct tls *t)
 	return tls_conn_attach(t, ssl, s->common.ktls);
 }
 
+bool tls_greets(const struct tls *t)
+{
+	return t->ssl && !t->shaken;
+}
+
 void tls_server_shaken(struct tls *t)
 {
-	struct tls_stats *st = &t->server->stats;
+	struct tls_stats *st = tls_server_stats(t->server);
 
 	atomic_fetch_add_explicit(t->resumed ? &st->resumed : &st->full, 1, memory_order_relaxed);
 	SSL_set_tlsext_status_ocsp_resp(t->ssl, NULL, 0L); /* a copy that has been sent */
@@ -41,7 +46,7 @@ void tls_server_shaken(struct tls *t)
 
 void tls_server_failed(struct tls *t)
 {
-	atomic_fetch_add_explicit(&t->server->stats.fail[t->fail], 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&tls_server_stats(t->server)->fail[t->fail], 1, memory_order_relaxed);
 }
 
 /* ---- copies of the configuration ---- */
@@ -63,15 +68,15 @@ static size_t words_len(const char *const *s, size_t n)
 	return len;
 }
 
-/* certs_copy: one allocation. */
-static struct tls_cert *certs_copy(const struct tls_cert *c, size_t n)
+/* certs_copy: one allocation; |staples|: whose staples they get: |c|, or others, as many. */
+static struct tls_cert *certs_copy(const struct tls_cert *c, const struct tls_cert *staples, size_t n)
 {
 	size_t len = 0;
 	struct tls_cert *copy;
 	char *at;
 
 	for (size_t i = 0; i < n; i++)
-		len += words_len((const char *const[]){c[i].cert, c[i].key, c[i].password, c[i].ocsp}, 4);
+		len += words_len((const char *const[]){c[i].cert, c[i].key, c[i].password, staples[i].ocsp}, 4);
 	copy = mem_alloc(n * sizeof(*copy) + len + 1);
 	if (!copy)
 		return NULL;
@@ -80,7 +85,7 @@ static struct tls_cert *certs_copy(const struct tls_cert *c, size_t n)
 		copy[i].cert = word(&at, c[i].cert);
 		copy[i].key = word(&at, c[i].key);
 		copy[i].password = word(&at, c[i].password);
-		copy[i].ocsp = word(&at, c[i].ocsp);
+		copy[i].ocsp = word(&at, staples[i].ocsp);
 	}
 	return copy;
 }
@@ -90,7 +95,7 @@ static bool copy_words(struct tls_server *s, const struct tls_server_conf *c)
 	const char *const all[] = {c->ciphers, c->ciphers13, c->curves, c->key_log};
 	char *at = s->words = mem_alloc(words_len(all, LEN(all)));
 
-	s->certs = certs_copy(c->certs, c->ncerts);
+	s->certs = certs_copy(c->certs, c->certs, c->ncerts);
 	s->ncerts = c->ncerts;
 	if (c->alpn && c->alpn[0])
 		s->alpn = tls_list_copy(c->alpn);
@@ -110,6 +115,7 @@ static void copy_numbers(struct tls_server *s, const struct tls_server_conf *c)
 	s->common.renegotiation = c->renegotiation;
 	s->common.ktls = c->ktls;
 	s->alpn_required = c->alpn_required;
+	s->where = c->where ? mem_strdup(c->where) : NULL; /* without memory it is "TLS" */
 	s->tickets = c->tickets;
 	s->prefer_server = c->prefer_server;
 	s->ignore_errors = c->ignore_errors;
@@ -130,6 +136,12 @@ static int first_keys(struct tls_server *s, const struct tls_server_conf *c, con
 	return 0;
 }
 
+static void stats_free(struct shared_stats *st)
+{
+	if (st && atomic_fetch_sub_explicit(&st->refs, 1, memory_order_acq_rel) == 1)
+		mem_free(st);
+}
+
 /* ---- public ---- */
 struct tls_server *tls_server_new(const struct tls_server_conf *c, const char **error_r)
 {
@@ -143,19 +155,32 @@ struct tls_server *tls_server_new(const struct tls_server_conf *c, const char **
 	atomic_init(&s->refs, 1);
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_mutex_init(&s->load_lock, NULL);
+	s->stats = mem_zalloc(sizeof(*s->stats));
+	if (s->stats)
+		atomic_init(&s->stats->refs, 1);
 	copy_numbers(s, c);
-	if (!copy_words(s, c)) {
+	if (!s->stats || !copy_words(s, c)) {
 		error_set(error_r, "memory is out");
 	} else if (c->ncerts == 0 && !c->ignore_errors) {
 		error_set(error_r, "no certificate is given");
 	} else if (first_keys(s, c, error_r) == 0) {
-		s->set = tls_set_load(s, s->certs, s->ncerts, error_r);
+		s->set = tls_set_load(s, s->certs, s->ncerts, false, error_r);
 	}
 	if (s->set)
 		atomic_init(&s->loaded, s->set->ncerts);
 	else
 		tls_server_free(&s);
 	return s;
+}
+
+void tls_server_where(struct tls_server *s, const char *where)
+{
+	char *copy = mem_strdup(where);
+
+	pthread_mutex_lock(&s->load_lock);
+	mem_free(s->where);
+	s->where = copy;
+	pthread_mutex_unlock(&s->load_lock);
 }
 
 struct tls_server *tls_server_ref(struct tls_server *s)
@@ -176,16 +201,20 @@ void tls_server_free(struct tls_server **server)
 	pthread_mutex_destroy(&s->lock);
 	pthread_mutex_destroy(&s->load_lock);
 	mem_free(s->words);
+	mem_free(s->where);
 	mem_free(s->certs);
 	mem_free((void *)(uintptr_t)s->alpn);
+	stats_free(s->stats);
 	mem_free(s);
 }
 
 /* load: |certs| NULL: the same files; otherwise a copy, taken over when it works. */
-static int load(struct tls_server *s, struct tls_cert *certs, size_t n, const char **error_r)
+static int load(struct tls_server *s, struct tls_cert *certs, size_t n, bool kept_staples, const char **error_r)
 {
-	struct tls_set *old, *set = tls_set_load(s, certs ? certs : s->certs, certs ? n : s->ncerts, error_r);
+	struct tls_set *old, *set;
 
+	set = certs ? tls_set_load(s, certs, n, kept_staples, error_r)
+		    : tls_set_load(s, s->certs, s->ncerts, s->kept_staples, error_r);
 	if (!set)
 		return -EINVAL;
 	if (set->ncerts == 0 && s->loaded > 0) {
@@ -202,22 +231,30 @@ static int load(struct tls_server *s, struct tls_cert *certs, size_t n, const ch
 		mem_free(s->certs);
 		s->certs = certs;
 		s->ncerts = n;
+		s->kept_staples = kept_staples;
 	}
 	return 0;
+}
+
+static bool stapled(const struct tls_cert *certs, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (certs[i].ocsp && certs[i].ocsp[0])
+			return true;
+	return false;
 }
 
 int tls_server_load(struct tls_server *s, const struct tls_cert *certs, size_t n, const char **error_r)
 {
 	struct tls_cert *copy = NULL;
+	bool kept;
 	int rc;
 
-	if (certs) {
-		copy = certs_copy(certs, n);
-		if (!copy)
-			return error_set(error_r, "memory is out");
-	}
 	pthread_mutex_lock(&s->load_lock);
-	rc = load(s, copy, n, error_r);
+	kept = certs && n == s->ncerts && !stapled(certs, n) && stapled(s->certs, n);
+	if (certs)
+		copy = certs_copy(certs, kept ? s->certs : certs, n);
+	rc = certs && !copy ? error_set(error_r, "memory is out") : load(s, copy, n, kept, error_r);
 	pthread_mutex_unlock(&s->load_lock);
 	if (rc < 0)
 		mem_free(copy);
@@ -259,9 +296,12 @@ int tls_server_rotate(struct tls_server *s)
 	return rc;
 }
 
-void tls_server_inherit(struct tls_server *s, struct tls_server *old)
+void tls_server_inherit(struct tls_server *s, struct tls_server *old, bool tickets)
 {
-	if (!s->tickets || !old->tickets)
+	stats_free(s->stats);
+	s->stats = old->stats;
+	atomic_fetch_add_explicit(&s->stats->refs, 1, memory_order_relaxed);
+	if (!tickets || !s->tickets || !old->tickets)
 		return;
 	tls_ring_copy(s->ring, old->ring);
 	pthread_mutex_lock(&old->lock);
@@ -283,7 +323,7 @@ bool tls_server_tick(struct tls_server *s, uint64_t now_ms, uint8_t key_r[TLS_TI
 
 struct tls_stats *tls_server_stats(struct tls_server *s)
 {
-	return &s->stats;
+	return &s->stats->v;
 }
 
 size_t tls_server_certs(const struct tls_server *s)

@@ -23,6 +23,10 @@ struct tls_set {
 	struct site *site;
 	struct staple *staple; /* one per certificate; |der| NULL for those without one */
 };
+struct shared_stats { /* of servers that took each other's place: connections of older ones count on */
+	_Atomic uint32_t refs;
+	struct tls_stats v;
+};
 struct tls_server {
 	_Atomic uint32_t refs;
 	pthread_mutex_t lock;      /* of |set| and |rotated_ms| */
@@ -31,6 +35,7 @@ struct tls_server {
 	_Atomic size_t loaded;
 	struct tls_cert *certs;
 	size_t ncerts;
+	char *where;               /* under |load_lock|; NULL: "TLS" */
 	struct tls_common common;
 	char *words;               /* what |common| points into */
 	const char *const *alpn;   /* NULL: none */
@@ -38,11 +43,13 @@ struct tls_server {
 	uint32_t stored_sessions, session_timeout_s;
 	uint64_t rotation_ms, rotated_ms; /* rotated_ms 0: the age of the newest key begins with the next tick */
 	struct tls_ring *ring;
-	struct tls_stats stats;
+	struct shared_stats *stats;
+	bool kept_staples; /* |certs| have those of others before them: one that does not fit is left out */
 };
 
 /* tls_set_load reads certificates with the server's options.  NULL with a sentence; with ignore_errors those that cannot
- * be read are left out and logged. */
-struct tls_set *tls_set_load(const struct tls_server *, const struct tls_cert *, size_t n, const char **error_r) WUNUSED;
+ * be read are left out and logged, with |kept_staples| so are staples. */
+struct tls_set *tls_set_load(const struct tls_server *, const struct tls_cert *, size_t n, bool kept_staples,
+	const char **error_r) WUNUSED;
 
 #endif

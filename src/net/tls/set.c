@@ -293,7 +293,34 @@ static int use_chain(const struct tls_server *s, struct tls_set *set, const stru
 	return 0;
 }
 
-static int add_cert(const struct tls_server *s, struct tls_set *set, const struct tls_cert *c, const char **error_r)
+/* look_at_dates: a certificate out of its time is used all the same, as it may be all there is. */
+static void look_at_dates(const struct tls_server *s, const struct tls_cert *c, X509 *x)
+{
+	const ASN1_TIME *from = X509_get0_notBefore(x), *until = X509_get0_notAfter(x);
+	uint64_t now_s = tls_now_s();
+	time_t now = (time_t)now_s;
+	bool early = X509_cmp_time(from, &now) > 0 && !tls_clock_wrong(now_s);
+	struct tm tm;
+	char day[32];
+
+	if (!early && X509_cmp_time(until, &now) >= 0)
+		return;
+	if (!ASN1_TIME_to_tm(early ? from : until, &tm) || !strftime(day, sizeof(day), "%Y-%m-%d %H:%M UTC", &tm))
+		day[0] = 0;
+	log_warn(SETUP, "%s: %s: the certificate %s %s: clients that look will refuse it", s->where ? s->where : "TLS",
+		c->cert, early ? "is not valid before" : "expired on", day);
+}
+
+/* drop_staple: a certificate without a staple is better than none. */
+static void drop_staple(const struct tls_server *s, struct staple *staple, const char *why)
+{
+	log_warn(SETUP, "%s: %s; this staple is left out", s->where ? s->where : "TLS", why);
+	mem_free(staple->der);
+	*staple = (struct staple){0};
+}
+
+static int add_cert(const struct tls_server *s, struct tls_set *set, const struct tls_cert *c, bool kept_staple,
+	const char **error_r)
 {
 	struct staple staple = {0};
 	struct tls_chain chain;
@@ -301,8 +328,13 @@ static int add_cert(const struct tls_server *s, struct tls_set *set, const struc
 
 	if (rc < 0)
 		return rc;
+	look_at_dates(s, c, chain.cert);
 	if (c->ocsp && c->ocsp[0])
 		rc = read_staple(&staple, c->ocsp, &chain, error_r);
+	if (rc < 0 && kept_staple) {
+		drop_staple(s, &staple, error_r ? *error_r : c->ocsp);
+		rc = 0;
+	}
 	if (rc == 0)
 		rc = use_chain(s, set, c, &chain, error_r);
 	if (rc == 0) {
@@ -328,7 +360,8 @@ static void drop_empty(struct tls_set *set)
 	set->n--;
 }
 
-struct tls_set *tls_set_load(const struct tls_server *s, const struct tls_cert *certs, size_t n, const char **error_r)
+struct tls_set *tls_set_load(const struct tls_server *s, const struct tls_cert *certs, size_t n, bool kept_staples,
+	const char **error_r)
 {
 	struct tls_set *set = set_new(n);
 
@@ -339,7 +372,7 @@ struct tls_set *tls_set_load(const struct tls_server *s, const struct tls_cert *
 	for (size_t i = 0; i < n; i++) {
 		const char *why = "";
 
-		if (add_cert(s, set, &certs[i], &why) == 0)
+		if (add_cert(s, set, &certs[i], kept_staples, &why) == 0)
 			continue;
 		if (!s->ignore_errors) {
 			if (error_r)
@@ -347,7 +380,7 @@ struct tls_set *tls_set_load(const struct tls_server *s, const struct tls_cert *
 			tls_set_free(&set);
 			return NULL;
 		}
-		log_warn(SETUP, "TLS: %s; this certificate is left out", why);
+		log_warn(SETUP, "%s: %s; this certificate is left out", s->where ? s->where : "TLS", why);
 		drop_empty(set);
 	}
 	return set;

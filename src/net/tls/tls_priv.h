@@ -21,8 +21,10 @@ struct tls {
 	SSL *ssl;                  /* NULL: a server that has not seen a whole record yet */
 	struct tls_server *server; /* a reference; NULL: we are the client */
 	struct tls_client *client; /* a reference; NULL: we are the server */
-	struct tls_set *set;       /* server: a reference */
-	void *user;                /* client: |ctx| of tls_connect() */
+	union {
+		struct tls_set *set; /* server: a reference */
+		void *user;          /* client: |ctx| of tls_connect() */
+	};
 	const char *alpn;          /* chosen; of the server's or client's copy of its configuration; NULL none */
 	uint8_t *part;             /* the beginning of a record: the library is given whole ones only */
 	uint8_t *rest;             /* records that the kernel did not take */
@@ -32,11 +34,12 @@ struct tls {
 	int fd;
 	uint8_t fail;              /* enum tls_fail */
 	uint8_t version;           /* enum tls_version, once shaken */
-	bool shaken, resumed;
-	bool swollen;              /* client: a ticket came, for which the library took its large buffers */
-	bool drained;              /* the kernel has given all it has, until it says otherwise */
-	bool ended;                /* the peer's stream is over */
-	bool broken;               /* the connection cannot be used any more, not even to say good-bye */
+	bool shaken : 1, resumed : 1;
+	bool swollen : 1;          /* client: a ticket came, for which the library took its large buffers */
+	bool drained : 1;          /* the kernel has given all it has, until it says otherwise */
+	bool ended : 1;            /* the peer's stream is over */
+	bool untold : 1;           /* it ended or broke in one flight with its last bytes: the next read says so */
+	bool broken : 1;           /* the connection cannot be used any more, not even to say good-bye */
 };
 
 /* tls_start prepares the library; called before anything else of it, as often as one likes. */
@@ -104,6 +107,8 @@ SSL_CTX *tls_ctx_new(bool server, const struct tls_common *, const char **error_
 /* tls_ctx_get: the context of all clients that want the same; |set| fills in a new one.  NULL as above.  Any thread. */
 SSL_CTX *tls_ctx_get(const struct tls_common *, void (*set)(SSL_CTX *), const char **error_r) WUNUSED;
 void tls_ctx_put(SSL_CTX **) NONNULL; /* NULL is fine */
+/* tls_key_empty gives back what |key| holds, whoever has references to it: it has done its work. */
+void tls_key_empty(EVP_PKEY *key) NONNULL;
 /* tls_list_copy: a copy of a NULL-terminated list of strings in one allocation, for mem_free(); NULL: memory is out. */
 const char *const *tls_list_copy(const char *const *list) WUNUSED NONNULL;
 /* tls_list_put: the same, at |at|, which is aligned for pointers and has tls_list_size() bytes. */
@@ -161,6 +166,7 @@ struct tls_verify {
 /* tls_verify_ctx makes a context check peers as tls_client_verify() says of the connection at hand. */
 void tls_verify_ctx(SSL_CTX *) NONNULL;
 const struct tls_verify *tls_client_verify(const struct tls *) NONNULL; /* client.c */
+void tls_client_wanted(const struct tls *, struct text *) NONNULL; /* client.c: adds the names a certificate must have */
 const char *tls_verify_sentence(long result) WUNUSED; /* of an X509_V_…; static; NULL: not about certificates */
 uint64_t tls_now_s(void);                  /* the wall clock */
 uint64_t tls_built_s(void);                /* the day this program was built */

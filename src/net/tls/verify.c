@@ -4,11 +4,12 @@
  * are SHA-256 hashes of the signed part of a certificate: one of the chain must have one of them. */
 #include "tls_priv.h"
 #include "log.h"
+#include <arpa/inet.h>
 #include <openssl/x509v3.h>
 #include <time.h>
 
 /* A chain longer than CHAIN_MAX is nobody's; CLOCK_SLACK_S: for the time zone of the builder. */
-enum { CHAIN_MAX = 10, CLOCK_SLACK_S = 86400, NOT_PINNED = X509_V_ERR_APPLICATION_VERIFICATION };
+enum { CHAIN_MAX = 10, CLOCK_SLACK_S = 86400, SHOWN_NAMES = 4, SHOWN_LEN = 80, NOT_PINNED = X509_V_ERR_APPLICATION_VERIFICATION };
 
 _Atomic uint64_t tls_test_now_s;
 
@@ -142,6 +143,73 @@ static void set_time(const struct tls_verify *v, X509_STORE_CTX *sc)
 		log_warn(BACK, "certificate dates are not checked until the clock is set");
 }
 
+/* ---- what to say of a certificate for somebody else ---- */
+
+/* add_shown adds bytes of the peer's as text that cannot harm a log: at most SHOWN_LEN of them. */
+static void add_shown(struct text *out, const char *p, int len)
+{
+	text_add(out, "'");
+	for (int i = 0; i < len && i < SHOWN_LEN; i++)
+		text_addf(out, p[i] > ' ' && p[i] < 0x7f && p[i] != '\'' && p[i] != '\\' ? "%c" : "\\%03u", (unsigned char)p[i]);
+	text_add(out, len > SHOWN_LEN ? "…'" : "'");
+}
+
+static void add_shown_ip(struct text *out, const unsigned char *ip, int len)
+{
+	char text[INET6_ADDRSTRLEN];
+
+	text_add(out, (len == 4 || len == 16) && inet_ntop(len == 4 ? AF_INET : AF_INET6, ip, text, sizeof(text)) ? text : "?");
+}
+
+static void add_names(struct text *out, X509 *cert)
+{
+	GENERAL_NAMES *list = X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
+	const X509_NAME *subject = X509_get_subject_name(cert);
+	int cn = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
+	unsigned n = 0;
+
+	for (int i = 0; i < sk_GENERAL_NAME_num(list); i++) {
+		const GENERAL_NAME *g = sk_GENERAL_NAME_value(list, i);
+		const ASN1_STRING *s = g->type == GEN_DNS ? g->d.dNSName : g->type == GEN_IPADD ? g->d.iPAddress : NULL;
+
+		if (!s || n++ >= SHOWN_NAMES)
+			continue;
+		text_add(out, n > 1 ? ", " : "");
+		if (g->type == GEN_DNS)
+			add_shown(out, (const char *)ASN1_STRING_get0_data(s), ASN1_STRING_length(s));
+		else
+			add_shown_ip(out, ASN1_STRING_get0_data(s), ASN1_STRING_length(s));
+	}
+	if (n > SHOWN_NAMES)
+		text_addf(out, " and %u more", n - SHOWN_NAMES);
+	if (n == 0 && cn >= 0) {
+		const ASN1_STRING *s = X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, cn));
+
+		text_add(out, "no name, only the subject ");
+		add_shown(out, (const char *)ASN1_STRING_get0_data(s), ASN1_STRING_length(s));
+	} else if (n == 0) {
+		text_add(out, "no name");
+	}
+	GENERAL_NAMES_free(list);
+}
+
+/* say_names keeps a sentence for tls_client_failed(): afterwards the certificate is out of reach. */
+static void say_names(struct tls *t, X509_STORE_CTX *sc)
+{
+	long error = X509_STORE_CTX_get_error(sc);
+	struct text said = {0};
+
+	if (error != X509_V_ERR_HOSTNAME_MISMATCH && error != X509_V_ERR_IP_ADDRESS_MISMATCH)
+		return;
+	text_addf(&said, "%s: wanted ", tls_verify_sentence(error));
+	tls_client_wanted(t, &said);
+	text_add(&said, ", it has ");
+	add_names(&said, X509_STORE_CTX_get0_cert(sc));
+	if (!said.failed && !t->said)
+		t->said = mem_strdup(text_str(&said));
+	text_free(&said);
+}
+
 static int check(X509_STORE_CTX *sc, void *ctx)
 {
 	const struct tls_verify *v = tls_client_verify(tls_now());
@@ -150,8 +218,10 @@ static int check(X509_STORE_CTX *sc, void *ctx)
 	(void)ctx;
 	if (v->validate) {
 		set_time(v, sc);
-		if (X509_verify_cert(sc) != 1)
+		if (X509_verify_cert(sc) != 1) {
+			say_names(tls_now(), sc);
 			return 0;
+		}
 	}
 	if (v->npins > 0)
 		pinned = v->validate ? pinned_validated(v, sc) : pinned_unvalidated(v, sc);

@@ -204,8 +204,7 @@ static UNUSED void fake_start(struct world *w, struct conf *c, const char *optio
 	fakes_forget(w);
 	snprintf(all, sizeof(all), "tcpOnly=true %s", options);
 	start_with(w, c, 853, all);
-	w->lane.loop.now_us += 10000000; /* no time is 0 */
-	w->lane.loop.now_us -= w->lane.loop.now_us % 8000;
+	loop_set_time(&w->lane.loop, (w->lane.loop.now_us + 10000000) / 8000 * 8000); /* no time is 0 */
 	core_set_time(&w->lane.core, w->lane.loop.now_us, w->lane.loop.wall_ms);
 	wheel_run(&w->lane.loop.wheel, loop_ms(&w->lane.loop));
 	fake_way(w, server);
@@ -216,7 +215,7 @@ static UNUSED void pass(struct world *w, unsigned ms)
 	struct loop *l = &w->lane.loop;
 
 	for (unsigned i = 0; i < ms / 8; i++) {
-		l->now_us += 8000;
+		loop_set_time(l, l->now_us + 8000);
 		l->wall_ms += 8;
 		core_set_time(&w->lane.core, l->now_us, l->wall_ms);
 		wheel_run(&l->wheel, loop_ms(l));

@@ -117,8 +117,7 @@ static void lost(void **state)
 	finish();
 }
 
-/* Nobody answers at home: it is given back after a second and, as nobody else is there, sent home again: until its
- * deadline. */
+/* Nobody answers at home: as nobody else is there it waits until its deadline. */
 static void silent(void **state)
 {
 	int fd;
@@ -209,9 +208,40 @@ static void no_memory(void **state)
 	}
 }
 
+/* A backend that needs four seconds: the only one of its pool, it is asked on three connections at home, and answers on
+ * the first. */
+static void slow(void **state)
+{
+	int fd[3];
+	size_t len;
+
+	(void)state;
+	begin(true, "");
+	ask(&w, 1, QTYPE_A, true);
+	for (unsigned i = 0; i < LEN(fd); i++) {
+		while ((fd[i] = accept(remote, NULL, NULL)) < 0) {
+			world_pass(&far, 8);
+			turns(&w);
+		}
+		UNTIL(&far, is_readable(fd[i]));
+	}
+	for (unsigned i = 0; i < 100; i++) {
+		world_pass(&far, 8);
+		turns(&w);
+	}
+	len = read_frame(&far, fd[0], msg);
+	make_reply(msg);
+	write_frame(fd[0], msg, len);
+	UNTIL(&w, turns(&w) && ended == 1);
+	assert_int_equal(told[1].rcode, RCODE_NOERROR);
+	for (unsigned i = 0; i < LEN(fd); i++)
+		close(fd[i]);
+	finish();
+}
+
 int test_back_remote(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(udp), cmocka_unit_test(tcp), cmocka_unit_test(lost), cmocka_unit_test(silent),
+	const struct CMUnitTest tests[] = {cmocka_unit_test(udp), cmocka_unit_test(tcp), cmocka_unit_test(lost), cmocka_unit_test(silent), cmocka_unit_test(slow),
 		cmocka_unit_test(too_late), cmocka_unit_test(ends_under_way), cmocka_unit_test(no_memory)};
 
 	return cmocka_run_group_tests_name("back_remote", tests, NULL, NULL);

@@ -310,6 +310,17 @@ static void sets(void **state)
 	mem_fail_at(0);
 	assert_int_equal(atomic_load(&both[0]->refs), 2);
 	assert_int_equal(atomic_load(&both[1]->refs), 1);
+	/* and later it is, though its check was under way */
+	assert_int_equal(probes_set(probes, both, 2, false), 0);
+	asked(second, &from);
+	mem_fail_at(1);
+	assert_int_equal(probes_set(probes, both + 1, 1, false), -ENOMEM);
+	mem_fail_at(0);
+	assert_int_equal(probes_set(probes, both, 1, false), 0);
+	assert_int_equal(probes_set(probes, both, 2, false), 0);
+	world_pass(&w, 1100);
+	asked(second, &from);
+	assert_int_equal(probes_set(probes, both, 1, false), 0);
 	server_free(&both[1]);
 	close(fd);
 	close(second);

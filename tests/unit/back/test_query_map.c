@@ -106,6 +106,54 @@ static void random_ids(void **state)
 	empty(&m);
 }
 
+/* Ids of queries that were given up are not used again before all others were. */
+static void given_up(void **state)
+{
+	struct query_map m = {0};
+
+	(void)state;
+	for (unsigned i = 0; i < 10; i++)
+		assert_int_equal(query_map_add_next(&m, &queries[i], QUERY_IDS), 0);
+	query_map_give_up(&m, &queries[9]);
+	query_map_give_up(&m, &queries[3]);
+	assert_null(query_map_find(&m, 9));
+	assert_int_equal(query_map_add_next(&m, &queries[9], QUERY_IDS), 0);
+	assert_int_equal(queries[9].back_id, 10);
+	query_map_put_back(&m, &queries[3], 3); /* answered after all */
+	assert_ptr_equal(query_map_find(&m, 3), &queries[3]);
+	while (m.first)
+		query_map_del(&m, m.first);
+	assert_int_equal(query_map_add_next(&m, &queries[0], QUERY_IDS), 0);
+	assert_int_equal(queries[0].back_id, 10); /* nor when nothing is out */
+	for (unsigned id = 11; id < QUERY_IDS; id++) {
+		assert_int_equal(query_map_add_next(&m, &queries[id], QUERY_IDS), 0);
+		assert_int_equal(queries[id].back_id, id);
+	}
+	assert_int_equal(query_map_add_next(&m, &queries[1], QUERY_IDS), 0);
+	assert_int_equal(queries[1].back_id, 0);
+	query_map_give_up(&m, &queries[1]); /* while the largest is still out */
+	assert_int_equal(query_map_add_next(&m, &queries[1], QUERY_IDS), 0);
+	assert_int_equal(queries[1].back_id, 1);
+	empty(&m);
+}
+
+/* setRandomizedIdsOverUDP(false) by a reload: those that are out have random ids. */
+static void from_random_to_next(void **state)
+{
+	struct query_map m = {0};
+	struct rng rng;
+
+	(void)state;
+	rng_seed(&rng, 5);
+	for (unsigned i = 0; i < 40000; i++)
+		assert_int_equal(query_map_add_random(&m, &queries[i], QUERY_IDS, &rng), 0);
+	for (unsigned i = 40000; i < QUERY_IDS; i++)
+		assert_int_equal(query_map_add_next(&m, &queries[i], QUERY_IDS), 0);
+	for (unsigned i = 0; i < QUERY_IDS; i++)
+		assert_ptr_equal(query_map_find(&m, queries[i].back_id), &queries[i]); /* each its own */
+	empty(&m);
+}
+
 static void no_memory(void **state)
 {
 	struct query_map m = {0};
@@ -126,7 +174,8 @@ static void no_memory(void **state)
 int test_query_map(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(counted), cmocka_unit_test(all_ids),
-		cmocka_unit_test(random_ids), cmocka_unit_test(no_memory)};
+		cmocka_unit_test(random_ids), cmocka_unit_test(given_up), cmocka_unit_test(from_random_to_next),
+		cmocka_unit_test(no_memory)};
 
 	return cmocka_run_group_tests_name("query_map", tests, setup, teardown);
 }

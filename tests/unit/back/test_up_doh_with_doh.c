@@ -158,10 +158,12 @@ static void goaway(void **state)
 	UNTIL(&w, serve() && nrequests == 1);
 	http_server_goaway(http);
 	UNTIL(&w, serve() && owner.up->ops->room(owner.up) == 0);
+	assert_int_equal(owner.ended, 1);
 	assert_int_equal(send_query(2, "two.example"), -EPIPE);
 	answer(requests[0], 200, "application/dns-message", 12);
 	UNTIL(&w, serve() && owner.replies == 1); /* what it took it answers */
 	assert_int_equal(owner.closed, 0);
+	assert_int_equal(owner.ended, 1); /* told once */
 	doh_finish();
 }
 

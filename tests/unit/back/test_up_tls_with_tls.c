@@ -63,7 +63,7 @@ static void sessions_are_used(void **state)
 	(void)state;
 	tls_begin(LAX, NULL);
 	tls_shakes(NULL);
-	UNTIL(&w, session_cache_count(sessions) > 0);
+	UNTIL(&w, back_sessions() > 0);
 	owner.up->ops->close(owner.up);
 	owner.up = NULL;
 	peer_ends(&peer, false);
@@ -86,7 +86,7 @@ static void no_cache(void **state)
 	UNTIL(&w, wire_shake(&peer.wire) == 0 && owner.opened == 1);
 	peer_frame(&w, &peer, 1, 20);
 	UNTIL(&w, owner.replies == 1);
-	assert_int_equal(session_cache_count(sessions), 0);
+	assert_int_equal(back_sessions(), 0);
 	peer_ends(&peer, false);
 	tls_finish();
 }
@@ -133,7 +133,7 @@ static void no_goodbye(void **state)
 	(void)state;
 	tls_begin(LAX, NULL);
 	tls_shakes(NULL);
-	UNTIL(&w, session_cache_count(sessions) > 0);
+	UNTIL(&w, back_sessions() > 0);
 	assert_int_equal(shutdown(io_fd(&peer.wire.io), SHUT_RDWR), 0);
 	UNTIL(&w, owner.closed == 1);
 	assert_true(owner.why == REASON_CONN_CLOSED || owner.why == REASON_CONN_RESET);

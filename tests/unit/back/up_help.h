@@ -11,7 +11,7 @@
 /* ---- the owner ---- */
 static struct owner {
 	struct up *up; /* NULL: none, or gone */
-	unsigned opened, replies, refused, closed;
+	unsigned opened, ended, replies, refused, closed;
 	bool close_on_reply, ask_on_reply, unseen;
 	uint16_t id;
 	size_t len;
@@ -69,7 +69,13 @@ static void on_closed(struct up *u, enum reason why)
 	owner.up = NULL;
 }
 
-static const struct up_events up_events = {on_opened, on_reply, on_refused, on_closed};
+static void on_ended(struct up *u)
+{
+	assert_ptr_equal(u, owner.up);
+	owner.ended++;
+}
+
+static const struct up_events up_events = {on_opened, on_reply, on_refused, on_closed, on_ended};
 
 /* ---- the other end ---- */
 static struct peer {

@@ -166,22 +166,22 @@ static void values_that_are_taken(void **state UNUSED)
 	done(&t);
 }
 
-static void remember(void *ctx, const char *key)
+static void remember(void *ctx, const char *key, const char *near)
 {
-	text_addf(ctx, "%s ", key);
+	text_addf(ctx, near ? "%s(%s) " : "%s ", key, near);
 }
 
 static void unknown_keys_are_reported(void **state UNUSED)
 {
 	static const struct arg_pair pairs[] = {
-		{"colour", STR("red")}, {"nothing", NIL}, {"soon", BOOL(true)}, {"weight", NUM(3)}, {"zzz", NUM(1)}};
+		{"colour", STR("red")}, {"nothing", NIL}, {"soon", BOOL(true)}, {"weight", NUM(3)}, {"wieght", NUM(1)}};
 	static const struct arg_pair wrong[] = {{"flag", BOOL(false)}, {"later", NUM(1)}, {"weight", NUM(4)}};
 	struct arg table = {.kind = ARG_TABLE, .t = {.pair = pairs, .pairs = LEN(pairs)}}, nil = NIL, five = NUM(5);
 	struct thing t = fresh();
 	struct text heard = {0};
 	const char *error = NULL;
 	assert_int_equal(fields_apply(fields, COUNT, &t, &table, remember, &heard, &error), 0);
-	assert_string_equal(text_str(&heard), "colour soon zzz ");
+	assert_string_equal(text_str(&heard), "colour soon wieght(weight) ");
 	assert_int_equal(t.weight, 3);
 	assert_int_equal(fields_apply(fields, COUNT, &t, &table, NULL, NULL, &error), 0);
 	assert_int_equal(fields_apply(fields, COUNT, &t, &nil, NULL, NULL, &error), 0);
@@ -232,6 +232,25 @@ static void copies(void **state UNUSED)
 	done(&b);
 }
 
+static void comparison(void **state UNUSED)
+{
+	struct arg five = NUM(5), text = STR("else"), off = BOOL(false);
+	struct thing a = fresh(), b = fresh();
+	const char *error = NULL;
+	for (size_t i = 0; i < COUNT; i++)
+		assert_true(field_same(&fields[i], &a, &b));
+	assert_int_equal(field_set(&fields[WEIGHT], &b, &five, &error), 0);
+	assert_int_equal(field_set(&fields[NOTE], &b, &text, &error), 0);
+	assert_int_equal(field_set(&fields[POOLS], &b, &text, &error), 0);
+	assert_int_equal(field_set(&fields[FLAG], &b, &off, &error), 0);
+	b.free = 0.5;
+	for (size_t i = 0; i < COUNT; i++)
+		assert_int_equal(field_same(&fields[i], &a, &b),
+			i != WEIGHT && i != NOTE && i != POOLS && i != POOL && i != FLAG && i != FREE);
+	done(&a);
+	done(&b);
+}
+
 static void no_memory(void **state UNUSED)
 {
 	static const struct arg list[] = {STR("a"), STR("b")};
@@ -271,6 +290,7 @@ int test_field(void)
 		cmocka_unit_test(unknown_keys_are_reported),
 		cmocka_unit_test(long_strings_are_cut_in_messages),
 		cmocka_unit_test(copies),
+		cmocka_unit_test(comparison),
 		cmocka_unit_test(no_memory),
 	};
 	return cmocka_run_group_tests_name("field", tests, NULL, NULL);

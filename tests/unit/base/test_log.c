@@ -237,6 +237,48 @@ static void lines_of_peers_are_limited(void **state UNUSED)
 	assert_string_equal(logged(), "seen\n");
 }
 
+static void states_that_last_are_paced(void **state UNUSED)
+{
+	static struct log_pace p;
+	unsigned more = 9;
+	log_options.structured = false;
+	assert_false(log_paced_end(&p, &more));
+	for (unsigned i = 0; i < 3; i++)
+		log_paced(&p, 1000 * i, LOG_WARN_, TAG_BACK, "%s", "refused");
+	assert_string_equal(logged(), "refused\n");
+	log_paced(&p, 3000, LOG_WARN_, TAG_BACK, "%s", "timed out"); /* news */
+	assert_string_equal(logged(), "timed out (2 similar lines left out)\n");
+	for (unsigned i = 4; i < 60; i++) /* in turn, and both are known */
+		log_paced(&p, 1000 * i, LOG_WARN_, TAG_BACK, "%s", i % 2 ? "refused" : "timed out");
+	assert_string_equal(logged(), "");
+	log_paced(&p, 60001, LOG_WARN_, TAG_BACK, "%s", "refused"); /* once a minute */
+	assert_string_equal(logged(), "refused (56 similar lines left out)\n");
+	log_paced(&p, 60002, LOG_WARN_, TAG_BACK, "%s", "refused");
+	assert_true(log_paced_end(&p, &more));
+	assert_int_equal(more, 1);
+	assert_false(log_paced_end(&p, &more)); /* said once */
+	for (unsigned i = 0; i < 9; i++) { /* comes and goes: bounded */
+		log_paced(&p, 60003 + i, LOG_WARN_, TAG_BACK, "%s", "refused");
+		(void)log_paced_end(&p, &more);
+	}
+	assert_string_equal(logged(), "refused\nrefused\nrefused\n");
+	for (unsigned i = 0; i < 9; i++) /* different each time: bounded */
+		log_paced(&p, 200000 + i, LOG_WARN_, TAG_BACK, "%u", i);
+	assert_string_equal(logged(), "0 (6 similar lines left out)\n1\n2\n3\n");
+}
+
+static void complaints_are_counted(void **state UNUSED)
+{
+	unsigned before = log_complaints();
+	log_options.fd = -1;
+	log_info(SETUP, "fine");
+	log_debug(SETUP, "fine");
+	assert_int_equal(log_complaints(), before);
+	log_warn(SETUP, "hm");
+	log_error(SETUP, "no");
+	assert_int_equal(log_complaints(), before + 2);
+}
+
 int test_log(void);
 int test_log(void)
 {
@@ -252,6 +294,8 @@ int test_log(void)
 		LOG_TEST(errno_survives),
 		LOG_TEST(syslog_gets_the_line_without_our_time),
 		LOG_TEST(lines_of_peers_are_limited),
+		LOG_TEST(states_that_last_are_paced),
+		LOG_TEST(complaints_are_counted),
 	};
 	return cmocka_run_group_tests_name("log", tests, NULL, NULL);
 }

@@ -73,6 +73,29 @@ static void slack(void **state UNUSED)
 	assert_true(free_after > free_before + PIECES * SIZE / 2);
 }
 
+/* Small pieces that the C library keeps at hand for a thread count as in use, until it is tidied. */
+static void thread_cache(void **state UNUSED)
+{
+	enum { KINDS = 60, EACH = 7 };
+	void *piece[KINDS][EACH];
+	size_t left, used, left_after, used_after;
+	bool told;
+
+	mem_trim_thread();
+	for (unsigned i = 0; i < KINDS; i++)
+		for (unsigned k = 0; k < EACH; k++)
+			piece[i][k] = mem_alloc(16 * (i + 1));
+	for (unsigned i = 0; i < KINDS; i++)
+		for (unsigned k = 0; k < EACH; k++)
+			mem_free(piece[i][k]);
+	told = mem_slack(&left, &used);
+	mem_trim_thread();
+	assert_int_equal(mem_slack(&left_after, &used_after), told);
+	if (told)
+		assert_true(used_after + (100 << 10) <= used);
+	mem_trim();
+}
+
 static void arena_pieces_are_aligned_and_apart(void **state UNUSED)
 {
 	struct arena a;
@@ -165,7 +188,7 @@ int test_mem(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_nth_allocation_fails_once),
 		cmocka_unit_test(every_way_to_allocate_counts),
-		cmocka_unit_test(slack),
+		cmocka_unit_test(slack), cmocka_unit_test(thread_cache),
 		cmocka_unit_test(arena_pieces_are_aligned_and_apart),
 		cmocka_unit_test(arena_takes_few_blocks),
 		cmocka_unit_test(arena_survives_a_failed_allocation),

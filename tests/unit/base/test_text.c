@@ -135,6 +135,29 @@ static void error_sentences(void **state UNUSED)
 	assert_int_equal(error_set(NULL, "nobody listens"), -EINVAL);
 }
 
+static void words_that_are_near(void **state UNUSED)
+{
+	static const char *const words[] = {"address", "name", "tcpOnly", "caStore", "ciphers", "ciphersTLS13", "order", "ip"};
+	static const struct {
+		const char *word, *best;
+	} t[] = {
+		{"adress", "address"}, {"addresss", "address"}, {"adrdess", "address"}, {"tcponly", "tcpOnly"},
+		{"castore", "caStore"}, {"caStor", "caStore"}, {"nam", "name"}, {"ciphersTLS", "ciphersTLS13"},
+		{"cipher", "ciphers"}, {"ordre", "order"}, {"address", "address"}, {"weight", NULL}, {"ma", NULL}, {"x", NULL},
+		{"", NULL}, {"pool", NULL},
+		{"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", NULL},
+	};
+	for (size_t i = 0; i < LEN(t); i++) {
+		struct text_near near = {.word = t[i].word};
+		for (size_t k = 0; k < LEN(words); k++)
+			text_near_try(&near, words[k]);
+		if (!t[i].best)
+			assert_null(near.best);
+		else
+			assert_string_equal(near.best, t[i].best);
+	}
+}
+
 int test_text(void);
 int test_text(void)
 {
@@ -146,6 +169,7 @@ int test_text(void)
 		cmocka_unit_test(whole_numbers),
 		cmocka_unit_test(real_numbers),
 		cmocka_unit_test(error_sentences),
+		cmocka_unit_test(words_that_are_near),
 	};
 	return cmocka_run_group_tests_name("text", tests, NULL, NULL);
 }

@@ -85,6 +85,25 @@ static UNUSED bool load(struct fake *f, const char *text)
 	return true;
 }
 
+/* Loads |text| with each allocation failing in turn, until none of them was reached any more. */
+static UNUSED void load_without_memory(const char *text)
+{
+	struct fake f;
+
+	fake_init(&f, false);
+	for (unsigned long n = 1;; n++) {
+		bool ok;
+
+		mem_fail_at(n);
+		ok = load(&f, text);
+		mem_fail_at(0);
+		if (ok)
+			break;
+		assert_true(f.error[0]);
+	}
+	fake_done(&f);
+}
+
 /* Runs |code| in what load() loaded. */
 static UNUSED bool run(struct fake *f, const char *code)
 {

@@ -35,6 +35,27 @@ static inline struct conf *help_load(const char *text)
 	return c;
 }
 
+/* help_starve loads |text| with each allocation failing in turn. */
+static inline void help_starve(const char *text)
+{
+	unsigned long calls = mem_calls();
+	struct conf *c = help_load(text);
+
+	calls = mem_calls() - calls;
+	conf_free(&c);
+	for (unsigned long n = 1; n <= calls; n++) {
+		const char *error = NULL;
+
+		mem_fail_at(n);
+		c = bind_load("test.conf", text, &help_host, &error);
+		mem_fail_at(0);
+		if (c)
+			conf_free(&c);
+		else
+			assert_non_null(error);
+	}
+}
+
 /* help_refused fails the test unless |text| is refused with a sentence that has |what| in it. */
 static inline void help_refused(const char *text, const char *what)
 {

@@ -385,26 +385,10 @@ static void refused(void **state)
 
 static void without_memory(void **state)
 {
-	static const char text[] = "addAction(LuaRule(function() end), LuaAction(function() end)) "
-				   "addResponseAction(AllRule(), LuaResponseAction(function() end)) "
-				   "addExitCallback(function() end)";
-	unsigned long calls = mem_calls();
-	struct conf *c = help_load(text);
-
 	(void)state;
-	calls = mem_calls() - calls;
-	conf_free(&c);
-	for (unsigned long n = 1; n <= calls; n++) {
-		const char *error = NULL;
-
-		mem_fail_at(n);
-		c = bind_load("test.conf", text, &help_host, &error);
-		mem_fail_at(0);
-		if (c)
-			conf_free(&c);
-		else
-			assert_non_null(error);
-	}
+	help_starve("addAction(LuaRule(function() end), LuaAction(function() end)) "
+		    "addResponseAction(AllRule(), LuaResponseAction(function() end)) "
+		    "addExitCallback(function() end)");
 }
 
 /* The same for what runs per query: an error of the rule, the query goes on or is SERVFAIL. */

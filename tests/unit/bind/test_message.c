@@ -72,7 +72,7 @@ static const char *const query_truths[] = {
 	"next(d:getTagArray()) == nil",
 	/* errors are the script's, and name what it did */
 	"local ok, e = pcall(function() d.pool = 'nowhere' end); return not ok and e:find('nowhere') ~= nil",
-	"local ok, e = pcall(function() d.rcode = 5000 end); return not ok and e:find('dq.rcode') ~= nil",
+	"local ok, e = pcall(function() d.rcode = 5000 end); return not ok and e:find('rcode: expected') ~= nil",
 	"local ok, e = pcall(function() d.len = 4 end); return not ok and e:find('12 bytes') ~= nil",
 	"local ok, e = pcall(function() d.len = 1e9 end); return not ok",
 	"local ok, e = pcall(function() d.len = 0/0 end); return not ok",
@@ -90,13 +90,13 @@ static const char *const query_truths[] = {
 	"local ok, e = pcall(function() d:setTag('\\1q0', 'x') end); return not ok",
 	"local ok, e = pcall(function() d:setTagArray({a = {}}) end); return not ok and e:find('a:') ~= nil",
 	"local ok, e = pcall(function() d:suspend(1, 2, 3) end); "
-	"return not ok and e:find('dq:suspend: not supported yet') ~= nil",
-	"local ok, e = pcall(function() d:sendTrap('x') end); return not ok and e:find('dq:sendTrap') ~= nil",
+	"return not ok and e:find('DNSQuestion:suspend: not supported yet') ~= nil",
+	"local ok, e = pcall(function() d:sendTrap('x') end); return not ok and e:find('DNSQuestion:sendTrap') ~= nil",
 	"d:setHTTPResponse(200, ''); return d:getHTTPScheme() == ''", /* not over HTTP: nothing happens */
 	"local ok, e = pcall(function() d:setHTTPResponse(99, '') end); return not ok and e:find('setHTTPResponse') ~= nil",
 	"local ok, e = pcall(function() d:setHTTPResponse(200, '', 'a\\nb') end); return not ok and e:find('one line') ~= nil",
 	"local ok, e = pcall(function() d:setMetaKey('k', {}) end); return not ok and e:find('setMetaKey') ~= nil",
-	"local ok, e = pcall(function() d:spoof({}) end); return not ok and e:find('dq:spoof') ~= nil",
+	"local ok, e = pcall(function() d:spoof({}) end); return not ok and e:find('DNSQuestion:spoof') ~= nil",
 	"local ok, e = pcall(function() d:spoof({newCA('::1'), 'x'}) end); return not ok",
 	"local ok, e = pcall(function() d:restart() end); return not ok",
 };

@@ -139,6 +139,21 @@ static void two_names(void **state)
 	assert_int_equal(f->running->set.tcp_idle_backend, 4);
 }
 
+/* None wanted is not the same as nothing said. */
+static void none_or_unsaid(void **state)
+{
+	struct fake *f = *state;
+
+	assert_true(load(f, ""));
+	assert_false(f->running->set.doh_threads_said);
+	assert_true(load(f, "setOutgoingDoHWorkerThreads(0)"));
+	assert_true(f->running->set.doh_threads_said && f->running->set.doh_threads == 0);
+	assert_true(load(f, "setOutgoingDoHWorkerThreads(20)"));
+	assert_true(f->running->set.doh_threads_said && f->running->set.doh_threads == 20);
+	assert_false(load(f, "setOutgoingDoHWorkerThreads(-1)"));
+	assert_non_null(strstr(f->error, "setOutgoingDoHWorkerThreads: expected a whole number from 0 to 4096, got -1"));
+}
+
 /* Words of protocols and tools that are not there, or of how another program works inside: they are taken, so that a
  * configuration runs unchanged. */
 static void accepted(void **state)
@@ -174,7 +189,7 @@ int test_setting_range(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(smallest), cmocka_unit_test(largest),
 		cmocka_unit_test(beyond), cmocka_unit_test(switches), cmocka_unit_test(other_kinds),
-		cmocka_unit_test(two_names), cmocka_unit_test(accepted)};
+		cmocka_unit_test(two_names), cmocka_unit_test(none_or_unsaid), cmocka_unit_test(accepted)};
 
 	return cmocka_run_group_tests_name("setting_range", tests, setup, teardown);
 }

@@ -154,29 +154,11 @@ static void refuses(void **state)
 /* Memory that runs out is an error of the script or of the load, never more. */
 static void without_memory(void **state)
 {
-	static const char text[] = "local s = newSuffixMatchNode(); s:add({'a', 'b'}); local g = newNMG(); "
-				   "g:addMask({'192.0.2.0/24', '::/0'}); local n = newDNSNameSet(); n:add('x'); "
-				   "local c = newCA('::1'); local d = newDNSName('y'):append('z'); "
-				   "newSVCRecordParameters(1, 'a.', {port = 53}); newQPSLimiter(1)";
-	unsigned long calls;
-	struct conf *c;
-
 	(void)state;
-	calls = mem_calls();
-	c = help_load(text);
-	calls = mem_calls() - calls;
-	conf_free(&c);
-	for (unsigned long n = 1; n <= calls; n++) {
-		const char *error = NULL;
-
-		mem_fail_at(n);
-		c = bind_load("test.conf", text, &help_host, &error);
-		mem_fail_at(0);
-		if (c)
-			conf_free(&c);
-		else
-			assert_non_null(error);
-	}
+	help_starve("local s = newSuffixMatchNode(); s:add({'a', 'b'}); local g = newNMG(); "
+		    "g:addMask({'192.0.2.0/24', '::/0'}); local n = newDNSNameSet(); n:add('x'); "
+		    "local c = newCA('::1'); local d = newDNSName('y'):append('z'); "
+		    "newSVCRecordParameters(1, 'a.', {port = 53}); newQPSLimiter(1)");
 }
 
 int test_value(void)

@@ -27,10 +27,11 @@ static void defaults(void **state)
 }
 
 static int unknown_keys;
-static void unknown(void *ctx, const char *key)
+static void unknown(void *ctx, const char *key, const char *near)
 {
 	(void)ctx;
 	(void)key;
+	(void)near;
 	unknown_keys++;
 }
 

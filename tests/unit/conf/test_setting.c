@@ -92,10 +92,52 @@ static void at_start(void **state)
 		assert_int_equal(setting_only_at_start((size_t)(row(cases[i].word) - setting_fields)), cases[i].start);
 }
 
+static void remember(void *ctx, const char *word)
+{
+	char *said = ctx;
+
+	assert_true(word[strlen(word) - 1] != '_'); /* what users write */
+	strcat(said, word);
+	strcat(said, " ");
+}
+
+static void changed_at_start(void **state)
+{
+	struct settings now;
+	char said[2048] = "";
+
+	(void)state;
+	assert_int_equal(fields_copy(setting_fields, setting_field_count, &now, &set), 0);
+	settings_differ(&set, &now, remember, said);
+	assert_string_equal(said, "");
+	now.udp_timeout_s = 9;
+	now.tcp_pipe_size = 7; /* means nothing */
+	settings_differ(&set, &now, remember, said);
+	assert_string_equal(said, "");
+	now.tcp_threads = 3;
+	now.ring_queries = now.ring_responses = false;
+	now.udp_recv_buffer = 7;
+	now.workers = 2;
+	settings_differ(&set, &now, remember, said);
+	assert_string_equal(said, "setMaxTCPClientThreads setUDPSocketBufferSizes setRingBuffersOptions setWorkerLayout ");
+	for (size_t i = 0; i < setting_field_count; i++) { /* every row that counts only at start is called by a word */
+		*said = 0;
+		fields_free(setting_fields, setting_field_count, &now);
+		assert_int_equal(fields_copy(setting_fields, setting_field_count, &now, &set), 0);
+		if (!setting_only_at_start(i) || (setting_fields[i].type != FIELD_U32 && setting_fields[i].type != FIELD_BOOL))
+			continue;
+		*((uint8_t *)&now + setting_fields[i].offset) ^= 1;
+		settings_differ(&set, &now, remember, said);
+		assert_int_equal(*said == 0, strcmp(setting_fields[i].name, "setTCPInternalPipeBufferSize") == 0 ||
+			strcmp(setting_fields[i].name, "setTCPUseSinglePipe") == 0);
+	}
+	fields_free(setting_fields, setting_field_count, &now);
+}
+
 int test_setting(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(defaults), cmocka_unit_test(words), cmocka_unit_test(values),
-		cmocka_unit_test(at_start)};
+		cmocka_unit_test(at_start), cmocka_unit_test(changed_at_start)};
 
 	return cmocka_run_group_tests_name("setting", tests, setup, teardown);
 }

@@ -136,7 +136,7 @@ static UNUSED void pass(struct daemon *d, uint64_t ms)
 		for (unsigned i = 0; i < d->nworkers; i++) {
 			struct lane *lane = &d->workers[i].lane;
 
-			lane->loop.now_us += step * 1000;
+			loop_set_time(&lane->loop, lane->loop.now_us + step * 1000);
 			core_set_time(&lane->core, lane->loop.now_us, lane->loop.wall_ms);
 		}
 		turn(d);

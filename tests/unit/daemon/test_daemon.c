@@ -1,5 +1,7 @@
 /* test_daemon.c: the process: workers by layout, the second's work, reloads, the end. */
 #include "daemon_help.h"
+#include <fcntl.h>
+#include <unistd.h>
 
 int test_daemon(void);
 
@@ -226,11 +228,67 @@ static void ends(void **state)
 	log_options.fd = was;
 }
 
+static void pass_in_steps(struct daemon *d, unsigned steps)
+{
+	while (steps--)
+		pass(d, 10);
+}
+
+/* Whoever has nothing to do waits for those whose queries may be answered on its worker. */
+static void leave_together(void **state)
+{
+	(void)state;
+	for (unsigned busy = 0; busy < 2; busy++) {
+		struct worker *w, *other;
+		struct daemon *d;
+
+		says = (struct says){.layout = "sharded", .workers = 2};
+		d = start(fill, NULL);
+		assert_int_equal(d->nworkers, 2);
+		d->workers[1].started = true;
+		w = &d->workers[busy];
+		other = &d->workers[1 - busy];
+		w->lane.core.parked++;
+		post_stop(w);
+		post_stop(other);
+		pass_in_steps(d, 20);
+		assert_true(other->drained);
+		assert_false(other->lane.loop.stop || w->lane.loop.stop);
+		w->lane.core.parked--;
+		pass_in_steps(d, 5);
+		assert_true(w->lane.loop.stop && other->lane.loop.stop);
+		d->workers[1].started = false;
+		daemon_free(&d);
+	}
+}
+
+/* What a worker that has gone is told is freed. */
+static void told_too_late(void **state)
+{
+	struct server *s = make_server("192.0.2.1", "");
+	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	struct daemon *d;
+	struct worker gone = {0};
+
+	(void)state;
+	says = (struct says){.layout = "collapsed", .workers = 1};
+	d = start(fill, NULL);
+	gone.lane.mailbox.fd = -1;
+	assert_int_equal(post_front(&gone, d->plan->listeners[0], fd), -EPIPE);
+	assert_int_equal(fcntl(fd, F_GETFD), -1);
+	assert_int_equal(post_reconnect(&gone, s), -EPIPE);
+	assert_int_equal(atomic_load(&s->refs), 1);
+	assert_int_equal(post_conf(&gone, conf_ref(d->conf)), -EPIPE);
+	daemon_free(&d);
+	server_free(&s);
+}
+
 int test_daemon(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(batches), cmocka_unit_test(rings),
 		cmocka_unit_test(no_layout), cmocka_unit_test(cleaning), cmocka_unit_test(reloads),
-		cmocka_unit_test(check), cmocka_unit_test(ends)};
+		cmocka_unit_test(check), cmocka_unit_test(ends),
+		cmocka_unit_test(leave_together), cmocka_unit_test(told_too_late)};
 
 	return cmocka_run_group_tests_name("daemon", tests, NULL, NULL);
 }

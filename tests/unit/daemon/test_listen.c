@@ -124,6 +124,35 @@ static void not_mine(struct conf *c)
 	listen_at(c, "192.0.2.1:5353");
 }
 
+/* Lua code on a worker may replace a configuration before its listeners are renewed by it. */
+static void replaced_meanwhile(void **state)
+{
+	struct listen_plan *plan = mem_alloc(sizeof(*plan));
+	const char *error = "";
+	struct conf *c = new_conf();
+	struct daemon *d;
+
+	(void)state;
+	find_free();
+	d = start(collapsed, NULL);
+	serve_now(d);
+	turn(d);
+	collapsed(c);
+	for (size_t i = 0; i < c->nbinds; i++) {
+		mem_free(c->binds[i].where);
+		c->binds[i].where = mem_strdup("fake.conf:1: setLocal");
+		c->binds[i].listen_queue = 7; /* which is only said */
+	}
+	assert_int_equal(conf_freeze(c, &error), 0);
+	assert_int_equal(listen_open(d, c, plan, &error), 0);
+	conf_free(&c);
+	d->plan = plan;
+	serve_now(d);
+	turn(d);
+	assert_int_equal(d->nlisteners, 2);
+	daemon_free(&d);
+}
+
 /* A reload keeps the sockets that are the same, opens new ones, closes others; one that fails changes nothing. */
 static void reload(void **state)
 {
@@ -243,7 +272,7 @@ static void too_many(void **state)
 int test_listen(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(both_protocols), cmocka_unit_test(more_addresses),
-		cmocka_unit_test(taken), cmocka_unit_test(reload), cmocka_unit_test(early_reload),
+		cmocka_unit_test(taken), cmocka_unit_test(reload), cmocka_unit_test(replaced_meanwhile), cmocka_unit_test(early_reload),
 		cmocka_unit_test(sharded), cmocka_unit_test(split),
 		cmocka_unit_test(too_many)};
 

@@ -44,9 +44,8 @@ static void understood(void **state)
 
 	(void)state;
 	assert_int_equal(parse(&o, ""), 0);
-	assert_false(o.check || o.verbose || o.version || o.help || o.no_syslog || o.timestamps || o.plain_log);
+	assert_false(o.check || o.verbose || o.version || o.help || o.no_syslog || o.timestamps || o.plain_log || o.json_log);
 	assert_null(o.config);
-	assert_null(o.log_backend);
 	assert_int_equal(parse(&o, "-C a.conf -l 127.0.0.1:5300 --local [::1] -a 10.0.0.0/8 --acl !10.1.0.0/16 -u nobody "
 				   "-g nogroup -v --supervised --disable-syslog --log-timestamps 192.0.2.1 192.0.2.2:54"), 0);
 	assert_string_equal(o.config, "a.conf");
@@ -64,10 +63,9 @@ static void understood(void **state)
 	assert_true(o.check);
 	assert_string_equal(o.config, "b.conf");
 	assert_int_equal(parse(&o, "--structured-logging false --structured-logging-backend json"), 0);
-	assert_true(o.plain_log);
-	assert_string_equal(o.log_backend, "json");
+	assert_true(o.plain_log && o.json_log);
 	assert_int_equal(parse(&o, "--structured-logging true --structured-logging-backend default -V -h"), 0);
-	assert_false(o.plain_log);
+	assert_false(o.plain_log || o.json_log);
 	assert_true(o.version && o.help);
 }
 

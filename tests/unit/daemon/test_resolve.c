@@ -253,7 +253,7 @@ static void refreshed(void **state)
 		if (rows[i].want_s > 300) { /* a day takes too long by the turn */
 			struct loop *l = &d->workers[0].lane.loop;
 
-			l->now_us += (rows[i].want_s - 10) * 1000000ull;
+			loop_set_time(l, l->now_us + (rows[i].want_s - 10) * 1000000ull);
 		} else {
 			pass(d, (rows[i].want_s - 1) * 1000);
 		}
@@ -345,6 +345,33 @@ static void rotation(void **state)
 	end(&d);
 }
 
+/* A name with more addresses than are kept: others in front at a refresh move nothing while all in use are there. */
+static void more_than_are_kept(void **state)
+{
+	char before[512];
+	struct daemon *d;
+
+	(void)state;
+	script = (struct script){.aaaa = "", .ttl_s = 10, .a = "127.0.0.1 127.0.0.2 127.0.0.3 127.0.0.4 127.0.0.5 "
+		"127.0.0.6 127.0.0.7 127.0.0.8 127.0.0.9 127.0.0.10"};
+	d = begin("dns.example");
+	tick_now(d);
+	settle(d, 200);
+	snprintf(before, sizeof(before), "%s", addresses(d));
+	assert_non_null(strstr(before, "127.0.0.8:53"));
+	assert_null(strstr(before, "127.0.0.9:53"));
+	script.a = "127.0.0.9 127.0.0.10 127.0.0.1 127.0.0.2 127.0.0.3 127.0.0.4 127.0.0.5 127.0.0.6 127.0.0.7 127.0.0.8";
+	pass(d, 10000);
+	settle(d, 500);
+	assert_int_equal(asked, 4);
+	assert_string_equal(addresses(d), before);
+	script.a = "127.0.0.9 127.0.0.10 127.0.0.1 127.0.0.2 127.0.0.3 127.0.0.4 127.0.0.5 127.0.0.6 127.0.0.7";
+	pass(d, 10000);
+	settle(d, 500);
+	assert_non_null(strstr(addresses(d), "127.0.0.9:53"));
+	end(&d);
+}
+
 /* Where there is no way comes last, and is left when it is lost. */
 static void unreachable(void **state)
 {
@@ -420,6 +447,7 @@ static void plain_backends(void **state)
 	backend[1] = "127.0.0.1:9"; /* nobody is there */
 	backend[2] = plain;
 	backend[3] = NULL;
+	backend_options[3] = NULL;
 	backend_options[0] = "tls=openssl";
 	backend_options[1] = backend_options[2] = "healthCheckMode=up";
 	asked = 0;
@@ -427,6 +455,16 @@ static void plain_backends(void **state)
 	tick_now(d);
 	settle(d, 500);
 	assert_string_equal(addresses(d), "127.0.0.7:853");
+	end(&d);
+
+	dns = other_udp(); /* nor those that want TCP */
+	snprintf(plain, sizeof(plain), "127.0.0.1:%u", port_of(dns));
+	backend_options[2] = "tcpOnly=true healthCheckMode=up";
+	asked = 0;
+	d = start(fill, NULL);
+	tick_now(d);
+	settle(d, 500);
+	assert_int_equal(asked, 0);
 	end(&d);
 }
 
@@ -623,7 +661,7 @@ static void by_system(void **state)
 int test_resolve(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(answers), cmocka_unit_test(refreshed), cmocka_unit_test(retried),
-		cmocka_unit_test(last_good), cmocka_unit_test(rotation), cmocka_unit_test(unreachable),
+		cmocka_unit_test(last_good), cmocka_unit_test(rotation), cmocka_unit_test(more_than_are_kept), cmocka_unit_test(unreachable),
 		cmocka_unit_test(ourselves), cmocka_unit_test(plain_backends), cmocka_unit_test(going),
 		cmocka_unit_test(kicked), cmocka_unit_test(silent), cmocka_unit_test(memory_out),
 		cmocka_unit_test(address_info), cmocka_unit_test(address_info_limits), cmocka_unit_test(by_system)};

@@ -567,6 +567,46 @@ static void idle(void **state)
 	secure_stop(s);
 }
 
+/* We end a connection, and say so: in time, and with a GOAWAY (RFC 9113 9.1). */
+static void ended_by_us(void **state)
+{
+	static const enum reason why[] = {REASON_CONN_IDLE, REASON_CONN_DURATION, REASON_CONN_EVICTED};
+
+	(void)state;
+	for (size_t i = 0; i < LEN(why); i++) {
+		struct bind_conf b = secure_bind(PROTO_DOH);
+		struct conf *c = new_conf();
+		struct secure *s;
+		struct http_peer *h;
+		int other = -1;
+
+		b.doh.idle_s = why[i] == REASON_CONN_IDLE ? 1 : 30;
+		b.max_connections = 1;
+		set_number(c, "setTCPConnectionsOverloadThreshold", 100);
+		set_number(c, "setTCPRecvTimeout", 20);
+		if (why[i] == REASON_CONN_DURATION)
+			set_number(c, "setMaxTCPConnectionDuration", 1);
+		s = start_with(c, b, false);
+		h = come(s, "/dns-query");
+		post_query(h, NULL, 0);
+		UNTIL(&s->t->w, turn(h) && h->answers == 1);
+		assert_false(http_client_ended(h->http));
+		world_pass(&s->t->w, 900);
+		assert_int_equal(s->t->w.lane.conns, 1);
+		if (why[i] == REASON_CONN_EVICTED)
+			other = other_connect(SOCK_STREAM, s->port);
+		else
+			world_pass(&s->t->w, 200);
+		UNTIL(&s->t->w, reasons(&s->t->w, why[i]) == 1);
+		UNTIL(&s->t->w, !turn(h));
+		assert_true(http_client_ended(h->http));
+		if (other >= 0)
+			close(other);
+		leave(h);
+		secure_stop(s);
+	}
+}
+
 /* A body that never ends; a head that never ends. */
 static void unfinished(void **state)
 {
@@ -602,6 +642,52 @@ static void unfinished(void **state)
 /* ---- peers that do not play by the rules ---- */
 static const uint8_t hello[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0";
 enum { HELLO = sizeof(hello) };
+
+/* Many requests that have just begun, on many connections: they may be good ones, but not more of them than a sum of their
+ * own allows, and less of them when they are older. */
+static void young(void **state)
+{
+	enum { MANY = 8, EACH = 90, POST = 9 + 6 };
+	static uint8_t out[HELLO + POST * EACH];
+	struct conf *c = new_conf();
+	struct secure *s;
+	struct peer p[MANY];
+	struct clients *all;
+	size_t at = HELLO;
+	uint64_t early;
+
+	(void)state;
+	set_number(c, "setTCPRecvTimeout", 100);
+	s = start_with(c, plain_bind(), false);
+	all = s->t->w.lane.clients;
+	memcpy(out, hello, HELLO);
+	for (unsigned i = 0; i < EACH; i++, at += POST) {
+		memcpy(out + at, "\0\0\6\1\4\0\0\0\0\x83\x86\x84\x41\1a", POST);
+		out[at + 8] = (uint8_t)(2 * i + 1);
+	}
+	for (unsigned i = 0; i < MANY; i++) {
+		uint64_t had = (uint64_t)s->t->w.lane.conns + reasons(&s->t->w, REASON_CONN_HOLDS);
+
+		peer_plain(&p[i], s);
+		peer_push(&p[i], out, at);
+		UNTIL(&s->t->w, s->t->w.lane.conns + reasons(&s->t->w, REASON_CONN_HOLDS) == had + 1);
+		for (unsigned k = 0; k < 20; k++)
+			world_turn(&s->t->w);
+	}
+	world_pass(&s->t->w, 1);
+	assert_in_range(clients_hold(all, HOLD_YOUNG, 0, 0), 256 << 10, (512 + 4) << 10);
+	assert_int_equal(clients_hold(all, HOLD_MESSAGE, 0, 0), 0);
+	early = reasons(&s->t->w, REASON_CONN_HOLDS);
+	assert_in_range(early, 1, MANY - 2);
+	world_pass(&s->t->w, 50);
+	assert_int_equal(clients_hold(all, HOLD_YOUNG, 0, 0), 0);
+	assert_in_range(clients_hold(all, HOLD_MESSAGE, 0, 0), 1, (256 + 4) << 10);
+	assert_in_range(reasons(&s->t->w, REASON_CONN_HOLDS), early + 1, MANY - 1);
+	for (unsigned i = 0; i < MANY; i++)
+		peer_end(&p[i]);
+	UNTIL(&s->t->w, s->t->w.lane.conns == 0);
+	secure_stop(s);
+}
 
 static void flood(void **state)
 {
@@ -745,8 +831,8 @@ int test_doh_with_doh(void)
 	const struct CMUnitTest tests[] = {cmocka_unit_test(answers), cmocka_unit_test(statuses),
 		cmocka_unit_test(largest_message), cmocka_unit_test(dropped), cmocka_unit_test(chosen), cmocka_unit_test(pages),
 		cmocka_unit_test(max_age), cmocka_unit_test(prefixes), cmocka_unit_test(acl), cmocka_unit_test(acl_of_proxied), cmocka_unit_test(reset_stream),
-		cmocka_unit_test(lane_ends), cmocka_unit_test(most_queries), cmocka_unit_test(idle),
-		cmocka_unit_test(unfinished), cmocka_unit_test(flood), cmocka_unit_test(not_http), cmocka_unit_test(no_window),
+		cmocka_unit_test(lane_ends), cmocka_unit_test(most_queries), cmocka_unit_test(idle), cmocka_unit_test(ended_by_us),
+		cmocka_unit_test(unfinished), cmocka_unit_test(young), cmocka_unit_test(flood), cmocka_unit_test(not_http), cmocka_unit_test(no_window),
 		cmocka_unit_test(old_http), cmocka_unit_test(wrong_alpn), cmocka_unit_test(no_memory)};
 
 	return cmocka_run_group_tests_name("doh_with_doh", tests, NULL, NULL);

@@ -122,6 +122,53 @@ static void half_shaken(void **state)
 	secure_stop(s);
 }
 
+static void greet(struct peer *p, struct secure *s)
+{
+	peer_come(p, s, NULL, NULL);
+	assert_int_equal(wire_shake(&p->wire), -EAGAIN); /* says hello, and no more */
+}
+
+/* Handshakes that wait for their clients: a crowd may, as long as round trips take; when it waits longer the oldest go. */
+static void stuck(void **state)
+{
+	enum { OLD = 60, YOUNG = 15, COST = 44 << 10, LONG_MS = 1500 };
+	struct conf *c = new_conf();
+	struct peer p[OLD + YOUNG];
+	struct secure *s;
+	struct clients *all;
+	unsigned conns;
+
+	(void)state;
+	set_number(c, "setTCPRecvTimeout", 100);
+	s = start(c, false);
+	all = s->t->w.lane.clients;
+	for (unsigned i = 0; i < OLD; i++)
+		greet(&p[i], s);
+	UNTIL(&s->t->w, clients_hold(all, HOLD_SHAKE, 0, 0) == OLD * COST);
+	world_pass(&s->t->w, LONG_MS);
+	assert_int_equal(s->t->w.lane.conns, OLD); /* nobody else comes: there is no need */
+	for (unsigned i = 0; i < YOUNG; i++) {
+		greet(&p[OLD + i], s);
+		UNTIL(&s->t->w, atomic_load(&s->l->accepted) == OLD + i + 1);
+		world_pass(&s->t->w, 10);
+	}
+	UNTIL(&s->t->w, clients_hold(all, HOLD_SHAKE, 0, 0) <= (1 << 20) + 26 * 4096);
+	conns = s->t->w.lane.conns;
+	assert_in_range(conns, 24, 26);
+	assert_int_equal(reasons(&s->t->w, REASON_CONN_SHAKES), OLD + YOUNG - conns);
+	for (unsigned i = 0; i < YOUNG; i++)
+		peer_shake(&p[OLD + i]);
+	UNTIL(&s->t->w, !peer_pull(&p[0]));
+	UNTIL(&s->t->w, clients_hold(all, HOLD_SHAKE, 0, 0) == (conns - YOUNG) * COST);
+	for (unsigned i = 0; i < OLD + YOUNG; i++)
+		peer_end(&p[i]);
+	UNTIL(&s->t->w, s->t->w.lane.conns == 0);
+	assert_int_equal(clients_hold(all, HOLD_SHAKE, 0, 0), 0);
+	assert_null(s->t->w.lane.holders);
+	forget_session();
+	secure_stop(s);
+}
+
 static void not_tls(void **state)
 {
 	struct secure *s = start(new_conf(), false);
@@ -320,7 +367,74 @@ static void rate_resumed(void **state)
 	rates("setMaxTLSResumedSessionRatePerClient", true);
 }
 
+/* Handshakes of clients behind a trusted proxy: who makes too many is turned away, where its address comes before TLS; no
+ * other one, and never the proxy. */
+static void rates_of_proxied(void **state)
+{
+	(void)state;
+	for (int outside = 0; outside < 2; outside++) {
+		struct conf *c = new_conf();
+		struct bind_conf b = secure_bind(PROTO_DOT);
+		static struct secure s;
+		uint8_t head[512];
+
+		assert_int_equal(netset_add_text(c->proxy_acl, "127.0.0.0/8"), 0);
+		set_number(c, "setMaxTLSNewSessionRatePerClient", 1);
+		set_number(c, "setTCPConnectionRateInterval", 1);
+		set_number(c, "setBanDurationForExceedingTCPTLSRate", 100);
+		b.tls.proxy_outside = outside;
+		secure_start(&s, &front_dot, c, b, false);
+		for (unsigned i = 0; i < 62; i++) {
+			size_t len = proxy_head(head, i < 61 ? "203.0.113.9" : "203.0.113.10", 0, true);
+			int fd = other_connect(SOCK_STREAM, s.port);
+			bool refused = outside && i == 60;
+			struct peer p;
+
+			if (outside)
+				assert_int_equal(send(fd, head, len, MSG_NOSIGNAL), len);
+			peer_on(&p, &s.t->w, fd, NULL, NULL);
+			peer_shake(&p);
+			if (!outside)
+				peer_push(&p, head, len);
+			if (!refused) {
+				peer_query(&p, 1);
+				assert_true(peer_hear(&p, msg) > 0);
+			}
+			UNTIL(&s.t->w, reasons(&s.t->w, REASON_CONN_TLS_RATE) == (outside && i >= 60));
+			peer_end(&p);
+			UNTIL(&s.t->w, s.t->w.lane.conns == 0);
+			forget_session();
+		}
+		assert_int_equal(reasons(&s.t->w, REASON_CONN_BANNED), 0);
+		secure_stop(&s);
+	}
+}
+
 /* ---- options that change ---- */
+/* The file of ticket keys is read again with the certificates. */
+static void ticket_file_again(void **state)
+{
+	struct bind_conf b = secure_bind(PROTO_DOT);
+	char path[] = "/tmp/ticketsXXXXXX";
+	uint8_t keys[TLS_TICKET_KEY] = {1};
+	int fd = mkstemp(path);
+	const char *error = "";
+	static struct secure s;
+
+	(void)state;
+	assert_int_equal(write(fd, keys, sizeof(keys)), sizeof(keys));
+	mem_free(b.tls.ticket_file);
+	b.tls.ticket_file = mem_strdup(path);
+	secure_start(&s, &front_dot, new_conf(), b, false);
+	assert_int_equal(listener_update(s.l, &s.b, &error), 0);
+	assert_int_equal(ftruncate(fd, 1), 0);
+	assert_int_equal(listener_update(s.l, &s.b, &error), -EINVAL);
+	assert_non_null(strstr(error, path));
+	close(fd);
+	unlink(path);
+	secure_stop(&s);
+}
+
 static void updates(void **state)
 {
 	struct secure *s = start(new_conf(), false);
@@ -360,6 +474,7 @@ static void updates(void **state)
 	assert_int_equal(atomic_load(&stats(s)->full), 1); /* counting goes on */
 	peer_query(&old, 2); /* who is here stays */
 	assert_true(peer_hear(&old, msg) > 0);
+	assert_int_equal(atomic_load(&stats(s)->version[TLS_V_13]), 2); /* and counts */
 	peer_come(&p, s, NULL, NULL);
 	peer_query(&p, 3);
 	assert_true(peer_hear(&p, msg) > 0);
@@ -426,9 +541,10 @@ static void no_memory(void **state)
 int test_dot_with_tls(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(answers), cmocka_unit_test(resumes), cmocka_unit_test(nameless),
-		cmocka_unit_test(half_shaken), cmocka_unit_test(not_tls), cmocka_unit_test(drips),
+		cmocka_unit_test(half_shaken), cmocka_unit_test(stuck), cmocka_unit_test(not_tls), cmocka_unit_test(drips),
 		cmocka_unit_test(proxy_inside), cmocka_unit_test(proxy_outside), cmocka_unit_test(proxy_missing),
-		cmocka_unit_test(pads), cmocka_unit_test(rate_full), cmocka_unit_test(rate_resumed), cmocka_unit_test(updates),
+		cmocka_unit_test(pads), cmocka_unit_test(rate_full), cmocka_unit_test(rate_resumed),
+		cmocka_unit_test(rates_of_proxied), cmocka_unit_test(ticket_file_again), cmocka_unit_test(updates),
 		cmocka_unit_test(refused_at_start), cmocka_unit_test(no_memory)};
 
 	return cmocka_run_group_tests_name("dot_with_tls", tests, NULL, NULL);

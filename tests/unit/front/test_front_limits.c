@@ -181,7 +181,7 @@ static void idle(void **state)
 	world_pass(&t->w, 2500);
 	ask(fd, 1);
 	UNTIL(&t->w, held.n == 1);
-	world_pass(&t->w, 10000); /* it waits for us */
+	world_pass(&t->w, 8000); /* it waits for us, who give the query up after 10 s */
 	assert_false(is_closed(fd));
 	answer_held(0, 0);
 	assert_true(read_frame(&t->w, fd, msg) > 0);
@@ -278,6 +278,38 @@ static void reads(void **state)
 	bench_stop(t);
 }
 
+/* Who drips behind a trusted proxy loses the connection; the proxy is not banned for it, and the others behind it. */
+static void reads_of_proxied(void **state)
+{
+	struct conf *c = new_conf();
+	struct bench *t;
+	uint8_t head[512];
+	size_t len = proxy_head(head, "203.0.113.7", 0, true);
+	int fd;
+
+	(void)state;
+	assert_int_equal(netset_add_text(c->proxy_acl, "127.0.0.0/8"), 0);
+	set_number(c, "setMaxTCPReadIOsPerQuery", 5);
+	set_number(c, "setBanDurationForExceedingMaxReadIOsPerQuery", 30);
+	t = bench_new(c, false);
+	fd = come(t);
+	assert_int_equal(send(fd, head, len, MSG_NOSIGNAL), len);
+	UNTIL(&t->w, t->w.lane.idle_first->reads == 1);
+	for (unsigned i = 2; i <= 6; i++) {
+		assert_int_equal(send(fd, "\1", 1, MSG_NOSIGNAL), 1);
+		UNTIL(&t->w, i == 6 || t->w.lane.idle_first->reads == i);
+	}
+	UNTIL(&t->w, is_closed(fd));
+	assert_int_equal(reasons(&t->w, REASON_CONN_TOO_MANY_READS), 1);
+	close(fd);
+	fd = come(t);
+	assert_int_equal(send(fd, head, len, MSG_NOSIGNAL), len);
+	asks(t, fd, 1);
+	assert_int_equal(reasons(&t->w, REASON_CONN_BANNED), 0);
+	close(fd);
+	bench_stop(t);
+}
+
 /* Above the threshold each connection gets one query and little time. */
 static void overload(void **state)
 {
@@ -312,7 +344,7 @@ int test_front_limits(void)
 	const struct CMUnitTest tests[] = {cmocka_unit_test(acl), cmocka_unit_test(per_client), cmocka_unit_test(rate),
 		cmocka_unit_test(per_frontend), cmocka_unit_test(queries), cmocka_unit_test(duration),
 		cmocka_unit_test(idle), cmocka_unit_test(slow_message), cmocka_unit_test(slow_reader),
-		cmocka_unit_test(reads), cmocka_unit_test(overload)};
+		cmocka_unit_test(reads), cmocka_unit_test(reads_of_proxied), cmocka_unit_test(overload)};
 
 	return cmocka_run_group_tests_name("front_limits", tests, NULL, NULL);
 }

@@ -23,9 +23,9 @@ static int come_deaf(struct bench *t)
 	return fd;
 }
 
-static size_t sum(struct bench *t, bool transfer)
+static size_t sum(struct bench *t, enum hold_kind kind)
 {
-	return clients_hold(t->w.lane.clients, transfer, 0, 0);
+	return clients_hold(t->w.lane.clients, kind, 0, 0);
 }
 
 static uint64_t ended(struct bench *t)
@@ -57,7 +57,7 @@ static void unread(void **state)
 	}
 	assert_int_equal(ended(t), 1);
 	assert_int_equal(t->w.lane.conns, 1);
-	assert_int_equal(sum(t, false), 0);
+	assert_int_equal(sum(t, HOLD_MESSAGE), 0);
 	close(deaf);
 	close(idle);
 	UNTIL(&t->w, t->w.lane.conns == 0);
@@ -86,17 +86,17 @@ static void unended(void **state)
 		}
 		UNTIL(&t->w, t->w.lane.conns + ended(t) == i + 2);
 		world_pass(&t->w, 10);
-		assert_in_range(sum(t, false), 1, 400 << 10);
+		assert_in_range(sum(t, HOLD_MESSAGE), 1, 400 << 10);
 	}
 	assert_in_range(ended(t), 1, MANY - 2);
-	assert_int_equal(sum(t, true), 0);
+	assert_int_equal(sum(t, HOLD_TRANSFER), 0);
 	for (unsigned i = 0; i < MANY; i++)
 		close(fd[i]);
 	UNTIL(&t->w, t->w.lane.conns == 1); /* the small one was not to blame */
-	assert_int_equal(sum(t, false), 0); /* and is not counted */
+	assert_int_equal(sum(t, HOLD_MESSAGE), 0); /* and is not counted */
 	close(little);
 	UNTIL(&t->w, t->w.lane.conns == 0);
-	assert_int_equal(sum(t, false), 0);
+	assert_int_equal(sum(t, HOLD_MESSAGE), 0);
 	bench_stop(t);
 }
 
@@ -121,17 +121,40 @@ static void transfer(void **state)
 	}
 	assert_int_equal(ended(t), 0);
 	assert_true(c->transfer && c->blocked);
-	assert_int_equal(sum(t, false), 0);
-	assert_true(sum(t, true) > 1 << 20);
+	assert_int_equal(sum(t, HOLD_MESSAGE), 0);
+	assert_true(sum(t, HOLD_TRANSFER) > 1 << 20);
 	close(fd);
 	UNTIL(&t->w, t->w.lane.conns == 0);
-	assert_int_equal(sum(t, true), 0);
+	assert_int_equal(sum(t, HOLD_TRANSFER), 0);
+	bench_stop(t);
+}
+
+/* A worker that has little of what is too much together leaves it to the one that has most. */
+static void elsewhere(void **state)
+{
+	struct bench *t = bench_new(patient(), true);
+	static uint8_t half[MESSAGE];
+	int fd = other_connect(SOCK_STREAM, t->tcp_port);
+
+	(void)state;
+	put16(half, 65535);
+	clients_hold(t->w.lane.clients, HOLD_MESSAGE, 0, 1 << 20);
+	UNTIL(&t->w, t->w.lane.conns == 1);
+	assert_int_equal(send(fd, half, 20000, MSG_NOSIGNAL), 20000);
+	UNTIL(&t->w, sum(t, HOLD_MESSAGE) >= (1 << 20) + 20000);
+	assert_int_equal(ended(t), 0);
+	clients_hold(t->w.lane.clients, HOLD_MESSAGE, 1 << 20, 0);
+	close(fd);
+	UNTIL(&t->w, t->w.lane.conns == 0);
+	assert_int_equal(sum(t, HOLD_MESSAGE), 0);
+	assert_null(t->w.lane.holders);
 	bench_stop(t);
 }
 
 int test_hold(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(unread), cmocka_unit_test(unended), cmocka_unit_test(transfer)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(unread), cmocka_unit_test(unended), cmocka_unit_test(transfer),
+		cmocka_unit_test(elsewhere)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -52,6 +52,21 @@ static inline void put_setting(struct wire *w, unsigned id, uint32_t value)
 	put_frame(w, SETTINGS, 0, 0, p, 6);
 }
 
+/* feed_all hands all of |w| to |feed|, as many turns as it takes: what it said last */
+static inline ssize_t feed_all(struct wire *w, ssize_t (*feed)(const uint8_t *p, size_t len))
+{
+	ssize_t n = 0;
+
+	for (size_t at = 0; at < w->len; at += (size_t)n) {
+		n = feed(w->p + at, w->len - at);
+		if (n < 0)
+			break;
+		must(n >= 1 && (size_t)n <= w->len - at);
+	}
+	w->len = 0;
+	return n;
+}
+
 /* a header block: names and values in turn, none of them in a table, up to 126 bytes each */
 static inline size_t block(uint8_t *p, const char *const *fields)
 {

@@ -45,18 +45,14 @@ static void on_lost(void *ctx, uint32_t user, enum http_lost how)
 
 static const struct http_client_ops ops = {on_reply, on_lost};
 
+static ssize_t turn(const uint8_t *p, size_t len)
+{
+	return http_client_feed(client, p, len);
+}
+
 static ssize_t feed(void)
 {
-	ssize_t n = 0;
-
-	for (size_t at = 0; at < in.len; at += (size_t)n) {
-		n = http_client_feed(client, in.p + at, in.len - at);
-		if (n < 0)
-			break;
-		assert_in_range(n, 1, in.len - at);
-	}
-	in.len = 0;
-	return n;
+	return feed_all(&in, turn);
 }
 
 static void drain(void)

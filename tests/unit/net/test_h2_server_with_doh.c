@@ -50,20 +50,15 @@ static void start(bool keep_fields)
 	put_frame(&in, SETTINGS, 0, 0, NULL, 0);
 }
 
-/* All of |in|, as many turns as it takes: what feed said last. */
+static ssize_t turn(const uint8_t *p, size_t len)
+{
+	http_server_turn(server);
+	return http_server_feed(server, p, len);
+}
+
 static ssize_t feed(void)
 {
-	ssize_t n = 0;
-
-	for (size_t at = 0; at < in.len; at += (size_t)n) {
-		http_server_turn(server);
-		n = http_server_feed(server, in.p + at, in.len - at);
-		if (n < 0)
-			break;
-		assert_in_range(n, 1, in.len - at);
-	}
-	in.len = 0;
-	return n;
+	return feed_all(&in, turn);
 }
 
 static void drain(void)
@@ -84,6 +79,25 @@ static void answer(struct http_request *r, size_t len)
 	struct http_reply reply = {.status = 200, .max_age_s = -1, .body = body, .body_len = len};
 
 	assert_int_equal(http_answer(server, r, &reply), 0);
+}
+
+/* The connection says the scheme, whatever the client and its headers say. */
+static void schemes(void **state)
+{
+	static const char *const said[] = {"https", "http", "x"};
+
+	(void)state;
+	for (unsigned i = 0; i < 6; i++) {
+		start(true);
+		if (i % 2)
+			http_server_clear(server);
+		put_headers(&in, 1, END_STREAM, (const char *const[]){":method", "GET", ":scheme", said[i / 2], ":authority", "a",
+			":path", "/", "x-forwarded-proto", "https", NULL});
+		assert_int_equal(http_server_feed(server, in.p, in.len), in.len);
+		assert_int_equal(requests, 1);
+		assert_string_equal(asked[0]->envelope.scheme, i % 2 ? "http" : "https");
+		stop();
+	}
 }
 
 static void get_byte_by_byte(void **state)
@@ -628,6 +642,7 @@ static void no_memory(void **state)
 int test_h2_server_with_doh(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(schemes),
 		cmocka_unit_test(get_byte_by_byte),
 		cmocka_unit_test(post_in_pieces),
 		cmocka_unit_test(body_too_large),

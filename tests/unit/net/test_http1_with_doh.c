@@ -94,6 +94,25 @@ static void stop(void)
 #define NINE  "123456789"
 #define LONG  NINE NINE NINE NINE NINE NINE NINE NINE NINE NINE NINE
 
+static void schemes(void **state)
+{
+	static const char *const in[] = {"GET / HTTP/1.1\r\nHost: h\r\nX-Forwarded-Proto: https\r\n\r\n",
+		"GET https://h/ HTTP/1.1\r\nHost: h\r\n\r\n"};
+
+	(void)state;
+	for (unsigned i = 0; i < 4; i++) {
+		start(true, true);
+		if (i % 2)
+			http_server_clear(server);
+		later = true;
+		assert_true(feed(in[i / 2], strlen(in[i / 2]), SIZE_MAX) > 0);
+		assert_non_null(waiting);
+		assert_string_equal(waiting->envelope.scheme, i % 2 ? "http" : "https");
+		later = false;
+		stop();
+	}
+}
+
 static void heads(void **state)
 {
 	static const struct {
@@ -384,6 +403,7 @@ static void no_memory(void **state)
 int test_http1_with_doh(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(schemes),
 		cmocka_unit_test(heads),
 		cmocka_unit_test(an_answer),
 		cmocka_unit_test(odd_answers),

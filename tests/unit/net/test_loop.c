@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "mem.h"
 #include "net.h"
 
 int test_loop(void);
@@ -193,6 +194,108 @@ static void letters_come_in_order(void **state)
 	loop_done(&o.loop);
 }
 
+/* ---- a crowd ---- */
+enum { MANY = 300, FEW = 20 };
+struct crowd {
+	struct loop loop;
+	struct member {
+		struct io io;
+		int fd[2];
+		unsigned reads;
+	} of[MANY];
+	struct timed timed;
+};
+
+static void member_ready(struct io *io, short what)
+{
+	struct member *m = container_of(io, struct member, io);
+	char c;
+
+	assert_true(what & IO_READ);
+	assert_int_equal(read(io_fd(io), &c, 1), 1);
+	m->reads++;
+}
+
+static void crowd_come(struct crowd *c)
+{
+	assert_int_equal(loop_init(&c->loop), 0);
+	for (unsigned i = 0; i < MANY; i++) {
+		struct member *m = &c->of[i];
+
+		assert_int_equal(pipe(m->fd), 0);
+		m->reads = 0;
+		io_init(&m->io, &c->loop, m->fd[0], member_ready);
+		assert_int_equal(io_want(&m->io, IO_READ), 0);
+	}
+	assert_int_equal(c->loop.waits, MANY);
+}
+
+/* crowd_run: the loop for 20 ms, with a byte for each of those that stayed. */
+static void crowd_run(struct crowd *c)
+{
+	for (unsigned i = 0; i < FEW; i++)
+		assert_int_equal(write(c->of[i].fd[1], "x", 1), 1);
+	c->timed = (struct timed){.node.fire = fire, .loop = &c->loop, .last = true};
+	wheel_arm(&c->loop.wheel, &c->timed.node, loop_ms(&c->loop) + 20);
+	c->loop.stop = false;
+	loop_run(&c->loop);
+	assert_int_equal(c->timed.fired, 1);
+}
+
+static void crowd_leave(struct crowd *c, unsigned from, unsigned to)
+{
+	for (unsigned i = from; i < to; i++) {
+		io_stop(&c->of[i].io);
+		close(c->of[i].fd[0]);
+		close(c->of[i].fd[1]);
+	}
+}
+
+/* a_crowd_left: its |fail|th allocation fails (0: none); returns how many there were. */
+static unsigned long a_crowd_left(unsigned long fail, bool *moved_r)
+{
+	static struct crowd c;
+	struct event_base *base;
+	unsigned long calls;
+
+	crowd_come(&c);
+	base = c.loop.base;
+	crowd_run(&c);
+	assert_ptr_equal(c.loop.base, base);
+	crowd_leave(&c, FEW, MANY);
+	calls = mem_calls();
+	mem_fail_at(fail);
+	crowd_run(&c);
+	mem_fail_at(0);
+	calls = mem_calls() - calls;
+	*moved_r = c.loop.base != base;
+	for (unsigned i = 0; i < FEW; i++)
+		assert_int_equal(c.of[i].reads, 2);
+	crowd_run(&c);
+	assert_int_equal(c.loop.waits, FEW);
+	assert_int_equal(c.loop.waits_most, FEW);
+	crowd_leave(&c, 0, FEW);
+	assert_int_equal(c.loop.waits, 0);
+	loop_done(&c.loop);
+	return calls;
+}
+
+/* Those that stay are woken as before, whether the loop found the memory to forget the others or not. */
+static void a_crowd_leaves(void **state)
+{
+	bool moved;
+	unsigned long calls = a_crowd_left(0, &moved);
+	unsigned stayed = 0;
+
+	(void)state;
+	assert_true(moved);
+	for (unsigned long n = 1; n <= calls; n++) {
+		(void)a_crowd_left(n, &moved);
+		stayed += !moved;
+	}
+	assert_true(stayed > 0);
+}
+
 static void a_full_mailbox_refuses(void **state)
 {
 	struct office o = {0};
@@ -222,6 +325,7 @@ int test_loop(void)
 		cmocka_unit_test(timers_fire_in_time),
 		cmocka_unit_test(turns),
 		cmocka_unit_test(letters_come_in_order),
+		cmocka_unit_test(a_crowd_leaves),
 		cmocka_unit_test(a_full_mailbox_refuses),
 	};
 

@@ -109,16 +109,23 @@ static void wrong_names(void **state)
 	static const struct {
 		const char *list, *error;
 	} cases[] = {
-		{"", "a certificate needs at least one name or address"},
-		{" , ,", "a certificate needs at least one name or address"},
-		{"a.test,b..test", "'b..test' is neither a name nor an address"},
-		{".a.test", "'.a.test' is neither a name nor an address"},
-		{"a.test.", "'a.test.' is neither a name nor an address"},
-		{"a/b", "'a/b' is neither a name nor an address"},
-		{"*", "'*' is neither a name nor an address"},
-		{"a.*.test", "'a.*.test' is neither a name nor an address"},
-		{"2001:db8::1::2", "'2001:db8::1::2' is neither a name nor an address"},
-		{"b\xc3\xbc" "cher.test", "'b\xc3\xbc" "cher.test' is neither a name nor an address"},
+		{"", "expected at least one host name or IP address"},
+		{" , ,", "expected at least one host name or IP address"},
+		{"a.test,b..test", "expected a host name or an IP address, got 'b..test'"},
+		{".a.test", "expected a host name or an IP address, got '.a.test'"},
+		{"a.test.", "expected a host name or an IP address, got 'a.test.'"},
+		{"hello world", "expected a host name or an IP address, got 'hello world'"},
+		{"--check-config", "expected a host name or an IP address, got '--check-config'"},
+		{"a-.test", "expected a host name or an IP address, got 'a-.test'"},
+		{"a.-test", "expected a host name or an IP address, got 'a.-test'"},
+		{"a_b.test", "expected a host name or an IP address, got 'a_b.test'"},
+		{"192.0.2.300", "expected a host name or an IP address, got '192.0.2.300'"},
+		{"a.test,1234", "expected a host name or an IP address, got '1234'"},
+		{"a/b", "expected a host name or an IP address, got 'a/b'"},
+		{"*", "expected a host name or an IP address, got '*'"},
+		{"a.*.test", "expected a host name or an IP address, got 'a.*.test'"},
+		{"2001:db8::1::2", "expected a host name or an IP address, got '2001:db8::1::2'"},
+		{"b\xc3\xbc" "cher.test", "expected a host name or an IP address, got 'b\xc3\xbc" "cher.test'"},
 	};
 	char print[96], many[101 * 4 + 1] = "", text[400];
 	const char *error = "";

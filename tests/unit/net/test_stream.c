@@ -136,6 +136,7 @@ static void queues_bear_no_memory(void **state)
 	mem_fail_at(1);
 	assert_int_equal(bytes_add_frame(&b, m, sizeof(m)), -ENOMEM);
 	mem_fail_at(0);
+	assert_int_equal(bytes_add(&b, m, (size_t)1 << 30), -ENOMEM); /* more than a queue may hold: it is not looked at */
 	assert_int_equal(b.len, 3); /* what was there stays */
 	assert_memory_equal(b.p + b.at, m, 3);
 	assert_int_equal(bytes_add(&b, NULL, 0), 0);

@@ -9,6 +9,8 @@
 
 #include "tls_caller.h"
 #include <openssl/pkcs12.h>
+#include "log.h"
+#include <fcntl.h>
 #include <pthread.h>
 #include <sys/stat.h>
 
@@ -123,6 +125,56 @@ static void files(void **state)
 	}
 }
 
+/* Certificates out of their time are used, and the log says so with the place in the configuration. */
+static void dates(void **state)
+{
+	static const struct {
+		long from_s, until_s;
+		uint64_t now_s; /* 0: MADE_NOW_S */
+		const char *said;
+	} cases[] = {
+		{-86400, -60, 0, "expired on "},
+		{86400, 172800, 0, "is not valid before "},
+		{86400, 172800, 1000, ""}, /* the clock is not set */
+		{-86400, 86400, 0, ""},
+	};
+	struct log_options kept = log_options;
+	int p[2];
+
+	(void)state;
+	assert_int_equal(pipe2(p, O_NONBLOCK), 0);
+	log_options = (struct log_options){.fd = p[1]};
+	for (size_t i = 0; i < LEN(cases); i++) {
+		struct tls_server_conf conf = serving();
+		struct tls_cert one;
+		char cert[128], key[128], said[600] = "", want[300];
+		struct made m;
+		struct tls_server *s;
+
+		made_new(&m, &(struct made_spec){"d", "DNS:d.test", NULL, cases[i].from_s, cases[i].until_s, false});
+		made_write("d.pem", "w", m.cert, NULL);
+		made_write("d.key", "w", NULL, m.key);
+		(void)snprintf(cert, sizeof(cert), "%s", made_path("d.pem"));
+		(void)snprintf(key, sizeof(key), "%s", made_path("d.key"));
+		(void)snprintf(want, sizeof(want), "x.conf:7: addTLSLocal: %s: the certificate %s", cert, cases[i].said);
+		one = (struct tls_cert){.cert = cert, .key = key};
+		conf.certs = &one;
+		conf.where = "x.conf:7: addTLSLocal";
+		tls_test_now_s = cases[i].now_s ? cases[i].now_s : MADE_NOW_S;
+		s = serve(conf);
+		assert_int_equal(tls_server_certs(s), 1);
+		(void)!read(p[0], said, sizeof(said) - 1);
+		if (cases[i].said[0] ? strncmp(said, want, strlen(want)) != 0 : said[0])
+			fail_msg("case %zu: '%s'", i, said);
+		tls_server_free(&s);
+		made_free(&m);
+	}
+	tls_test_now_s = 0;
+	log_options = kept;
+	close(p[0]);
+	close(p[1]);
+}
+
 static void options(void **state)
 {
 	static const struct {
@@ -131,7 +183,7 @@ static void options(void **state)
 		{"nonsense", NULL, NULL, NULL, "ciphers: nothing of \"nonsense\" is known"},
 		{NULL, "nonsense", NULL, NULL, "ciphersTLS13: \"nonsense\" is not known"},
 		{NULL, NULL, "P-256:nonsense", NULL, "curves: \"P-256:nonsense\" is not known"},
-		{NULL, NULL, NULL, "/nonsense/keys", "/nonsense/keys: No such file or directory"},
+		{NULL, NULL, NULL, "/nonsense/keys", "keyLogFile: /nonsense/keys: No such file or directory"},
 		{"", "", "", "", NULL},
 		{"ECDHE-ECDSA-AES128-GCM-SHA256", "TLS_AES_128_GCM_SHA256", "P-256:P-384", NULL, NULL},
 	};
@@ -286,6 +338,61 @@ static int staple_came(SSL *ssl, void *arg)
 	return 1;
 }
 
+/* staple_of: the length of the staple that a client gets, 0: none. */
+static int staple_of(struct tls_server *s, int version, bool asks)
+{
+	SSL_CTX *ctx = caller_new(version);
+	struct call c;
+
+	got_staple = 0;
+	SSL_CTX_set_tlsext_status_cb(ctx, staple_came);
+	assert_true(call_open(&c, s, ctx, NULL));
+	if (asks)
+		SSL_set_tlsext_status_type(c.peer, TLSEXT_STATUSTYPE_ocsp);
+	assert_int_equal(call_shake(&c), 0);
+	assert_int_equal(call_talk(&c), 0);
+	call_close(&c);
+	SSL_CTX_free(ctx);
+	return got_staple > 0 ? got_staple : 0;
+}
+
+/* New certificates that bring no staples get those that the old ones had, as far as they fit. */
+static void kept_staples(void **state)
+{
+	char a[128], a_key[128], b[128], b_key[128], der[128];
+	struct tls_cert with = {a, a_key, NULL, der}, same = {a, a_key, NULL, NULL}, other = {b, b_key, NULL, ""};
+	struct tls_cert two[] = {same, other};
+	struct tls_server_conf conf = serving();
+	const char *error = "";
+	struct tls_server *s;
+
+	(void)state;
+	(void)snprintf(a, sizeof(a), "%s", made_path("a.pem"));
+	(void)snprintf(a_key, sizeof(a_key), "%s", made_path("a.key"));
+	(void)snprintf(b, sizeof(b), "%s", made_path("b.pem"));
+	(void)snprintf(b_key, sizeof(b_key), "%s", made_path("b.key"));
+	(void)snprintf(der, sizeof(der), "%s", made_path("kept.ocsp"));
+	assert_int_equal(tls_ocsp_make(a, a, a_key, der, 1, 0, &error), 0);
+	conf.certs = &with;
+	s = serve(conf);
+	assert_true(staple_of(s, TLS1_3_VERSION, true) > 0);
+	assert_int_equal(tls_server_load(s, &same, 1, &error), 0);
+	assert_true(staple_of(s, TLS1_3_VERSION, true) > 0);
+	assert_int_equal(tls_server_load(s, &other, 1, &error), 0);
+	assert_int_equal(staple_of(s, TLS1_3_VERSION, true), 0);
+	assert_int_equal(tls_server_load(s, NULL, 0, &error), 0); /* once more the same */
+	assert_int_equal(staple_of(s, TLS1_3_VERSION, true), 0);
+	assert_int_equal(tls_ocsp_make(b, b, b_key, der, 1, 0, &error), 0);
+	assert_int_equal(tls_server_load(s, NULL, 0, &error), 0); /* now the file is about this one */
+	assert_true(staple_of(s, TLS1_3_VERSION, true) > 0);
+	assert_int_equal(tls_server_load(s, &with, 1, &error), -EINVAL); /* one that is named has to fit */
+	assert_non_null(strstr(error, "kept.ocsp: not about this certificate"));
+	assert_true(staple_of(s, TLS1_3_VERSION, true) > 0);
+	assert_int_equal(tls_server_load(s, two, 2, &error), 0);
+	assert_int_equal(staple_of(s, TLS1_3_VERSION, true), 0);
+	tls_server_free(&s);
+}
+
 static void staples(void **state)
 {
 	struct tls_server_conf conf = serving();
@@ -304,21 +411,8 @@ static void staples(void **state)
 	one.ocsp = der;
 	conf.certs = &one;
 	s = serve(conf);
-	for (int i = 0; i < 4; i++) {
-		SSL_CTX *ctx = caller_new(i % 2 ? TLS1_2_VERSION : TLS1_3_VERSION);
-		struct call c;
-
-		got_staple = 0;
-		SSL_CTX_set_tlsext_status_cb(ctx, staple_came);
-		assert_true(call_open(&c, s, ctx, NULL));
-		if (i < 2)
-			SSL_set_tlsext_status_type(c.peer, TLSEXT_STATUSTYPE_ocsp);
-		assert_int_equal(call_shake(&c), 0);
-		assert_int_equal(call_talk(&c), 0);
-		assert_int_equal(got_staple > 0 ? got_staple : 0, i < 2 ? st.st_size : 0);
-		call_close(&c);
-		SSL_CTX_free(ctx);
-	}
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(staple_of(s, i % 2 ? TLS1_2_VERSION : TLS1_3_VERSION, i < 2), i < 2 ? st.st_size : 0);
 	tls_server_free(&s);
 	(void)snprintf(cert, sizeof(cert), "%s", made_path("b.pem"));
 	(void)snprintf(key, sizeof(key), "%s", made_path("b.key"));
@@ -338,11 +432,13 @@ int test_tls_cert_with_tls(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(files),
+		cmocka_unit_test(dates),
 		cmocka_unit_test(options),
 		cmocka_unit_test(key_log),
 		cmocka_unit_test(reload),
 		cmocka_unit_test(threads),
 		cmocka_unit_test(staples),
+		cmocka_unit_test(kept_staples),
 	};
 
 	return cmocka_run_group_tests(tests, caller_set_up, caller_tear_down);

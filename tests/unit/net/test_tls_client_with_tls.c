@@ -14,8 +14,12 @@ int test_tls_client_with_tls(void);
 static void certificates(void **state)
 {
 	static const char expired[] = "certificate has expired", early[] = "certificate is not yet valid",
-			  name[] = "certificate is for another name", address[] = "certificate is for another address",
 			  issuer[] = "unable to get local issuer certificate";
+#define OTHER_NAME(wanted, has)	   "certificate is for another name: wanted " wanted ", it has " has
+#define OTHER_ADDRESS(wanted, has) "certificate is for another address: wanted " wanted ", it has " has
+#define TEN			   "cccccccccc"
+#define LONG			   TEN TEN TEN TEN TEN TEN TEN "ccccc"
+#define ADDRESS_HAS		   "192.0.2.1, 2001:db8::1, 'dns.test'"
 	static const struct {
 		const char *what;
 		int cert, more;
@@ -30,25 +34,40 @@ static void certificates(void **state)
 		{"wrong one in the chain", BY_MIDDLE, GOOD, "dns.test", NULL, issuer, false},
 		{"expired", EXPIRED, -1, "dns.test", NULL, expired, false},
 		{"not yet valid", EARLY, -1, "dns.test", NULL, early, false},
-		{"other name", GOOD, -1, "other.test", NULL, name, false},
-		{"name below", GOOD, -1, "a.dns.test", NULL, name, false},
-		{"name above", GOOD, -1, "test", NULL, name, false},
+		{"other name", GOOD, -1, "other.test", NULL,
+			OTHER_NAME("'other.test'", "'dns.test', 'second.test'"), false},
+		{"name below", GOOD, -1, "a.dns.test", NULL,
+			OTHER_NAME("'a.dns.test'", "'dns.test', 'second.test'"), false},
+		{"name above", GOOD, -1, "test", NULL,
+			OTHER_NAME("'test'", "'dns.test', 'second.test'"), false},
 		{"authority of the same name", BY_OTHER, -1, "dns.test", NULL, issuer, false},
 		{"authority of the same name, sent", BY_OTHER, OTHER_ROOT, "dns.test", NULL,
 			"self-signed certificate in certificate chain", false},
 		{"self-signed", SELF, -1, "dns.test", NULL, "self-signed certificate", false},
 		{"wildcard", WILD, -1, "a.wild.test", NULL, NULL, false},
-		{"wildcard, two labels", WILD, -1, "a.b.wild.test", NULL, name, false},
-		{"wildcard, none", WILD, -1, "wild.test", NULL, name, false},
-		{"part of a label", WILD_PART, -1, "dns.wild.test", NULL, name, false},
+		{"wildcard, two labels", WILD, -1, "a.b.wild.test", NULL,
+			OTHER_NAME("'a.b.wild.test'", "'*.wild.test'"), false},
+		{"wildcard, none", WILD, -1, "wild.test", NULL,
+			OTHER_NAME("'wild.test'", "'*.wild.test'"), false},
+		{"part of a label", WILD_PART, -1, "dns.wild.test", NULL,
+			OTHER_NAME("'dns.wild.test'", "'d*.wild.test'"), false},
 		{"address", ADDRESS, -1, NULL, "192.0.2.1", NULL, false},
 		{"address as name", ADDRESS, -1, "192.0.2.1", NULL, NULL, false},
 		{"IPv6 address", ADDRESS, -1, NULL, "2001:db8:0::1", NULL, false},
-		{"other address", ADDRESS, -1, NULL, "192.0.2.2", address, false},
-		{"other address as name", ADDRESS, -1, "192.0.2.2", NULL, address, false},
+		{"other address", ADDRESS, -1, NULL, "192.0.2.2",
+			OTHER_ADDRESS("192.0.2.2", ADDRESS_HAS), false},
+		{"other address as name", ADDRESS, -1, "192.0.2.2", NULL,
+			OTHER_ADDRESS("192.0.2.2", ADDRESS_HAS), false},
 		{"name and address", ADDRESS, -1, "dns.test", "192.0.2.1", NULL, false},
-		{"name and other address", ADDRESS, -1, "dns.test", "192.0.2.2", address, false},
-		{"other name and address", ADDRESS, -1, "other.test", "192.0.2.1", name, false},
+		{"name and other address", ADDRESS, -1, "dns.test", "192.0.2.2",
+			OTHER_ADDRESS("'dns.test' and 192.0.2.2", ADDRESS_HAS), false},
+		{"other name and address", ADDRESS, -1, "other.test", "192.0.2.1",
+			OTHER_NAME("'other.test' and 192.0.2.1", ADDRESS_HAS), false},
+		{"common name without SAN, other", CN_ONLY, -1, "other.test", NULL,
+			OTHER_NAME("'other.test'", "no name, only the subject 'dns.test'"), false},
+		{"many names", MANY, -1, "dns.test", NULL,
+			OTHER_NAME("'dns.test'", "'a.test', 'b.test', 'c.test', 'd.test' and 2 more"), false},
+		{"odd name", ODD, -1, "dns.test", NULL, OTHER_NAME("'dns.test'", "'a\\032\\039b\\007" LONG "…'"), false},
 		{"common name without SAN", CN_ONLY, -1, "dns.test", NULL, NULL, false},
 		{"authority as a server", MIDDLE, -1, "middle", NULL, NULL, false},
 		/* validateCertificates=false */

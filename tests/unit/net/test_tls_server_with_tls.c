@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "tls_caller.h"
+#include <sys/ioctl.h>
 
 int test_tls_server_with_tls(void);
 
@@ -163,6 +164,76 @@ static void query_with_the_handshake(void **state)
 		}
 		call_close(&c);
 	}
+	SSL_CTX_free(ctx);
+	tls_server_free(&s);
+}
+
+/* What ends a connection in one flight with the last bytes is told by the next read, not when the socket says more. */
+static void ends_with_data(void **state)
+{
+	static const uint8_t bad[] = {23, 3, 3, 0, 17, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16};
+
+	(void)state;
+	for (int i = 0; i < 4; i++) {
+		struct tls_server *s = serve(serving());
+		SSL_CTX *ctx = caller_new(i % 2 ? TLS1_2_VERSION : TLS1_3_VERSION);
+		bool bye = i < 2;
+		uint8_t buf[64];
+		struct call c;
+
+		assert_true(call_open(&c, s, ctx, NULL));
+		assert_int_equal(call_shake(&c), 0);
+		assert_int_equal(call_talk(&c), 0);
+		assert_int_equal(SSL_write(c.peer, "query", 5), 5);
+		if (bye)
+			assert_int_equal(SSL_shutdown(c.peer), 0);
+		else
+			assert_int_equal(write(c.fd, bad, sizeof(bad)), sizeof(bad));
+		assert_int_equal(wire_read(&c.wire, buf, sizeof(buf)), 5);
+		assert_true(wire_more(&c.wire));
+		assert_int_equal(wire_read(&c.wire, buf, sizeof(buf)), bye ? 0 : -EPROTO);
+		assert_false(wire_more(&c.wire));
+		assert_int_equal(wire_write(&c.wire, (const uint8_t *)"answer", 6), bye ? 6 : -EPROTO);
+		call_close(&c);
+		SSL_CTX_free(ctx);
+		tls_server_free(&s);
+	}
+}
+
+/* Records that bring nothing do not keep a read at work for as long as the peer sends them. */
+static void key_updates(void **state)
+{
+	struct tls_server *s = serve(serving());
+	SSL_CTX *ctx = caller_new(TLS1_3_VERSION);
+	uint8_t buf[64];
+	unsigned reads = 0;
+	int left = 0, room = 1 << 20;
+	BIO *all = BIO_new(BIO_s_mem());
+	struct call c;
+	ssize_t n;
+	char *p;
+
+	(void)state;
+	assert_true(call_open(&c, s, ctx, NULL));
+	assert_int_equal(setsockopt(c.fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room)), 0);
+	assert_int_equal(call_shake(&c), 0);
+	assert_int_equal(call_talk(&c), 0);
+	SSL_set0_wbio(c.peer, all);
+	for (int i = 0; i < 5000; i++) {
+		assert_int_equal(SSL_key_update(c.peer, SSL_KEY_UPDATE_NOT_REQUESTED), 1);
+		assert_int_equal(SSL_do_handshake(c.peer), 1);
+	}
+	assert_int_equal(SSL_write(c.peer, "query", 5), 5);
+	n = BIO_get_mem_data(all, &p);
+	assert_int_equal(write(c.fd, p, (size_t)n), n);
+	do {
+		n = wire_read(&c.wire, buf, sizeof(buf));
+		reads++;
+		assert_int_equal(ioctl(io_fd(&c.wire.io), FIONREAD, &left), 0);
+	} while (n == -EAGAIN && left > 0 && reads < 100);
+	assert_int_equal(n, 5); /* all the same it is read to the end */
+	assert_true(reads > 1);
+	call_close(&c);
 	SSL_CTX_free(ctx);
 	tls_server_free(&s);
 }
@@ -491,6 +562,8 @@ int test_tls_server_with_tls(void)
 		cmocka_unit_test(handshakes),
 		cmocka_unit_test(one_byte_at_a_time),
 		cmocka_unit_test(query_with_the_handshake),
+		cmocka_unit_test(ends_with_data),
+		cmocka_unit_test(key_updates),
 		cmocka_unit_test(waiting),
 		cmocka_unit_test(names),
 		cmocka_unit_test(protocols),

@@ -12,8 +12,8 @@
 
 int test_tls_shared_with_tls(void);
 
-static const char name_error[] = "certificate is for another name",
-		  address_error[] = "certificate is for another address",
+static const char name_error[] = "certificate is for another name: wanted 'other.test', it has 'dns.test', 'second.test'",
+		  address_error[] = "certificate is for another address: wanted 192.0.2.2, it has 192.0.2.1, 2001:db8::1, 'dns.test'",
 		  issuer_error[] = "unable to get local issuer certificate",
 		  pin_error[] = "no certificate of the chain is a pinned one";
 

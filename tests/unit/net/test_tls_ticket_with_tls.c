@@ -98,9 +98,9 @@ static void inherited(void **state)
 	caller_forget();
 	assert_false(comes(a, TLS1_3_VERSION));
 	assert_int_equal(tls_server_rotate(a), 0);
-	tls_server_inherit(c, a);
-	tls_server_inherit(b, c);
-	tls_server_inherit(b, a);
+	tls_server_inherit(c, a, true);
+	tls_server_inherit(b, c, true);
+	tls_server_inherit(b, a, true);
 	tls_server_free(&a);
 	assert_true(comes(b, TLS1_3_VERSION));
 	assert_int_equal(tls_server_stats(b)->inactive_ticket_key, 1);
@@ -109,6 +109,32 @@ static void inherited(void **state)
 	assert_false(comes(c, TLS1_3_VERSION));
 	tls_server_free(&b);
 	tls_server_free(&c);
+}
+
+/* counted_on: connections that outlive their server count for the one in its place. */
+static void counted_on(void **state)
+{
+	struct tls_server *a = serve(serving()), *b = serve(serving());
+	SSL_CTX *ctx = caller_new(TLS1_3_VERSION);
+	struct call c;
+
+	(void)state;
+	caller_forget();
+	assert_false(comes(a, TLS1_3_VERSION));
+	caller_forget();
+	assert_true(call_open(&c, a, ctx, NULL));
+	tls_server_inherit(b, a, false);
+	assert_int_equal(tls_server_stats(b)->full, 1);
+	tls_server_free(&a);
+	assert_int_equal(call_shake(&c), 0);
+	assert_int_equal(tls_server_stats(b)->full, 2);
+	assert_int_equal(tls_server_stats(b)->unknown_ticket_key, 0);
+	call_close(&c);
+	assert_false(comes(b, TLS1_3_VERSION));
+	assert_int_equal(tls_server_stats(b)->full, 3);
+	caller_forget();
+	SSL_CTX_free(ctx);
+	tls_server_free(&b);
 }
 
 static void files(void **state)
@@ -227,6 +253,7 @@ int test_tls_ticket_with_tls(void)
 		cmocka_unit_test(rotation),
 		cmocka_unit_test(certificates_change),
 		cmocka_unit_test(inherited),
+		cmocka_unit_test(counted_on),
 		cmocka_unit_test(files),
 		cmocka_unit_test(by_age),
 		cmocka_unit_test(no_tickets),

@@ -8,7 +8,7 @@
 #include <signal.h>
 
 /* ---- what all tests share: a loop, two authorities, certificates ---- */
-enum { ROOT, MIDDLE, OTHER_ROOT, GOOD, BY_MIDDLE, EXPIRED, EARLY, BY_OTHER, WILD, WILD_PART, ADDRESS, SELF, CN_ONLY,
+enum { ROOT, MIDDLE, OTHER_ROOT, GOOD, BY_MIDDLE, EXPIRED, EARLY, BY_OTHER, WILD, WILD_PART, ADDRESS, SELF, CN_ONLY, MANY, ODD,
 	ALL };
 static const struct {
 	const char *cn, *san;
@@ -29,6 +29,9 @@ static const struct {
 	[ADDRESS] = {"address", "IP:192.0.2.1,IP:2001:db8::1,DNS:dns.test", ROOT, 0, 0, false},
 	[SELF] = {"self", "DNS:dns.test", SELF, 0, 0, false},
 	[CN_ONLY] = {"dns.test", NULL, ROOT, 0, 0, false},
+	[MANY] = {"many", "DNS:a.test,DNS:b.test,DNS:c.test,DNS:d.test,DNS:e.test,IP:192.0.2.9", ROOT, 0, 0, false},
+	[ODD] = {"odd", "DNS:a 'b\a" "cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc",
+		ROOT, 0, 0, false},
 };
 static UNUSED struct made made[ALL];
 static UNUSED struct loop loop;

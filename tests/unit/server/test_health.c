@@ -7,14 +7,23 @@
 
 int test_health(void);
 
+enum lazy { LAZY_HEALTHY, LAZY_POTENTIAL, LAZY_FAILED };
 struct step {
 	unsigned at_ds; /* tenths of a second */
 	char what;      /* + - t s a, or ' ' for nothing */
 	unsigned times;
 	bool due;       /* before: is a probe due?  (asked for + and - and ' ') */
 	const char *status;
-	enum lazy_state lazy;
+	enum lazy lazy;
 };
+
+/* Real queries alone decide on a healthy server, checks on the others. */
+static enum lazy lazy_of(const struct server *s)
+{
+	if (server_health_mode(s) != HEALTH_LAZY || health_next_ms(s) == UINT64_MAX)
+		return LAZY_HEALTHY;
+	return server_up(s) ? LAZY_POTENTIAL : LAZY_FAILED;
+}
 
 static void play(const char *options, const struct step *steps, size_t n)
 {
@@ -41,8 +50,8 @@ static void play(const char *options, const struct step *steps, size_t n)
 			changed = health_result(s, p->what == '+', now_ms);
 			assert_int_equal(changed, strcmp(before, server_status(s)) != 0);
 		}
-		if (strcmp(server_status(s), p->status) != 0 || health_lazy_state(s) != p->lazy)
-			fail_msg("step %zu of '%s': is %s, %d", i, options, server_status(s), (int)health_lazy_state(s));
+		if (strcmp(server_status(s), p->status) != 0 || lazy_of(s) != p->lazy)
+			fail_msg("step %zu of '%s': is %s, %d", i, options, server_status(s), (int)lazy_of(s));
 	}
 	server_free(&s);
 }
@@ -162,6 +171,27 @@ static void lazy_backs_off(void **state)
 		{219, ' ', 1, false, "down", LAZY_FAILED}, {220, '-', 1, true, "down", LAZY_FAILED}); /* from 2 s again */
 }
 
+/* A backend that is down but answers: its check comes soon, not after each answer. */
+static void answers_while_down(void **state)
+{
+	struct server *s = make_server("192.0.2.1", "checkInterval=10");
+	unsigned checks = 0;
+
+	(void)state;
+	assert_true(health_due(s, 1000));
+	health_result(s, false, 1010);
+	for (uint64_t now_ms = 1020; now_ms < 6020; now_ms += 10) {
+		health_outcome(s, false, false, now_ms);
+		if (!health_due(s, now_ms))
+			continue;
+		checks++;
+		health_outcome(s, false, false, now_ms); /* while it is under way */
+		health_result(s, false, now_ms + 5);
+	}
+	assert_in_range(checks, 4, 5); /* one a second, as the first is answered */
+	server_free(&s);
+}
+
 static void forced(void **state)
 {
 	struct server *s = make_server("192.0.2.1", "healthCheckMode=lazy");
@@ -256,7 +286,7 @@ int test_health(void)
 		cmocka_unit_test(only_in_a_row), cmocka_unit_test(interval), cmocka_unit_test(modes_without_checks),
 		cmocka_unit_test(lazy_threshold), cmocka_unit_test(lazy_sample_is_circular),
 		cmocka_unit_test(lazy_recovers_from_suspicion), cmocka_unit_test(lazy_fails),
-		cmocka_unit_test(lazy_backs_off), cmocka_unit_test(forced), cmocka_unit_test(status_counts_as_decided),
+		cmocka_unit_test(lazy_backs_off), cmocka_unit_test(answers_while_down), cmocka_unit_test(forced), cmocka_unit_test(status_counts_as_decided),
 		cmocka_unit_test(params), cmocka_unit_test(hurry)};
 
 	return cmocka_run_group_tests_name("health", tests, NULL, NULL);
