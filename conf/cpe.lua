@@ -36,7 +36,7 @@ newServer({address="192.0.2.53", name="provider", pool="provider", healthCheckMo
 addAction(QNameSuffixRule({"provider.example."}), PoolAction("provider"))
 
 setServerPolicy(leastOutstanding)
-setServFailWhenNoServer(true)
+-- With no server up, queries wait for a way to come back, up to their deadline (setServFailWhenNoServer(true): they do not).
 setServFailOnTimeout(true)
 getPool(""):setCache(newPacketCache(1000, {maxTTL=86400, temporaryFailureTTL=10, staleTTL=30}))
 setStaleCacheEntriesTTL(3600)

@@ -19,6 +19,8 @@ uint64_t health_next_ms(const struct server *) NONNULL;
 void health_hurry(struct server *, uint64_t now_ms) NONNULL; /* the next check is due now */
 /* health_result enters a probe's end; returns true when the server's state changed. */
 bool health_result(struct server *, bool ok, uint64_t now_ms) NONNULL;
+/* health_decided: has a check, or somebody, said whether it is up?  Any thread. */
+bool health_decided(const struct server *) NONNULL;
 void health_give_up(struct server *) NONNULL; /* the probe under way ends without a result */
 /* health_outcome enters a real query's end for the lazy mode; |failed|: no answer came, in time or at all. */
 void health_outcome(struct server *, bool failed, bool servfail, uint64_t now_ms) NONNULL;

@@ -32,6 +32,7 @@ struct query {
 	bool tc_retried;
 	bool relay;       /* another worker's query, or a hedge: only carried, see query_relay() */
 	bool sole;        /* a relay: its pool has no other backend */
+	bool others;      /* a relay: when it came another backend was fine, and it has not been to many */
 	bool hedged;      /* a second backend was asked */
 	bool resort;      /* sent to a backend that was not up: its silence is no news */
 	bool barred;      /* |dq.backend| lost it at once: it is not the next one to ask */

@@ -36,6 +36,7 @@ void back_udp_reset(struct back *) NONNULL; /* new sockets from now on */
 void back_udp_network(struct back *, const struct addr *have, size_t n); /* as back_network_changed() */
 /* back_elsewhere: would another server of |q|'s pool take it now?  False for other workers' queries: not known here. */
 bool back_elsewhere(const struct query *) NONNULL;
+enum { QUICK_TRIES = 2 }; /* so often a query goes elsewhere as soon as its backend is in trouble */
 
 /* back_here: is |local| an address that this machine has (or none, or a loopback one)? */
 bool back_here(const struct addr *local, const struct addr *have, size_t n);

@@ -21,6 +21,7 @@ struct errand {
 	uint16_t token;
 	bool stream;
 	bool sole; /* its pool has no other backend */
+	bool others; /* one of them is fine */
 	bool torn; /* a part of a transfer could not be sent back: the rest is worth nothing */
 	bool client_stream; /* of the client: what PROXY headers and X-Forwarded-For say */
 	uint8_t client_proto;
@@ -119,8 +120,10 @@ static void came_home(struct letter *l, void *owner)
 		server_ref(e->server);
 		q = query_relay(&lane->core, &c, e->server, e->stream, p->msg, p->len);
 	}
-	if (q)
+	if (q) {
 		q->sole = p->errand.sole;
+		q->others = p->errand.others;
+	}
 	parcel_free(p);
 }
 
@@ -130,7 +133,8 @@ static int post_home(struct back_remote *r, const struct query *q)
 {
 	const struct client *c = &q->client;
 	struct errand e = {.from = r->lane, .server = r->base.server, .stream = r->stream, .token = q->back_id,
-		.sole = q->pool && q->pool->n == 1, .client_stream = c->stream, .client_proto = c->proto, .client = c->remote, .client_local = c->local};
+		.sole = q->pool && q->pool->n == 1, .others = q->tries <= QUICK_TRIES && back_elsewhere(q),
+		.client_stream = c->stream, .client_proto = c->proto, .client = c->remote, .client_local = c->local};
 	struct parcel *p = parcel_new(&e, q->ask, q->ask_len);
 	int err;
 

@@ -291,7 +291,7 @@ static int open_probe(struct probe *p, const char **error_r)
 	const struct addr *to = server_addr(p->server, &buf);
 
 	if (to->family == 0)
-		return -EADDRNOTAVAIL; /* the host name is not resolved yet */
+		return error_set(error_r, "its name is not resolved yet");
 	return p->server->conf.check_tcp || server_streams(p->server) ? open_up(p, to, error_r) : open_udp(p, to);
 }
 

@@ -219,14 +219,14 @@ static void link_opened(struct up *u)
 }
 
 /* learn: the link delivered an answer. */
-static void answered(struct link *l, const struct query *q)
+static void answered(struct link *l, const struct query *q, bool moved)
 {
 	struct transport *t = l->t;
 	uint64_t took_us = q->core->now_us - q->sent_us;
 
 	l->answers++;
 	l->rest_ms = transport_now(t);
-	if (q->back_tries == 0 && took_us < 60000000)
+	if (q->back_tries == 0 && !moved && took_us < 60000000)
 		t->reply_us = t->reply_us ? t->reply_us - t->reply_us / 8 + (uint32_t)took_us / 8 : (uint32_t)took_us;
 	if (transport_quota(t) == 0 && l->answers > 64)
 		t->quota_grace_ms = 0; /* it does not close early, or not any more */
@@ -285,6 +285,7 @@ static void link_reply(struct up *u, uint16_t id, const uint8_t *msg, size_t len
 	struct link *l = u->owner;
 	struct transport *t = l->t;
 	struct query *here = query_map_find(&l->map, id), *q = here ? here : link_moved(l, id);
+	bool moved;
 
 	MAGIC_CHECK(l, LINK_MAGIC);
 	if (!q) {
@@ -305,8 +306,9 @@ static void link_reply(struct up *u, uint16_t id, const uint8_t *msg, size_t len
 	query_map_del(&l->map, q);
 	q->back_slot = NULL;
 	l->busy = true;
+	moved = q->was_slot != NULL;
 	query_moved_end(q);
-	answered(l, q);
+	answered(l, q, moved);
 	if (t->shared.n || t->alone.n)
 		transport_pump(t);
 	transport_drop_attempts(t);

@@ -308,9 +308,9 @@ static bool goes(const struct query *q, enum reason why)
 		return false;
 	if (why == REASON_NO_ROUTE || why == REASON_BACKEND_CERTIFICATE)
 		return true;
-	if (q->relay)
-		return waited_ms >= BOUNCE_MS && !q->sole; /* its own worker knows of others */
-	return back_elsewhere(q) && (q->tries <= 2 || waited_ms >= GIVE_MS);
+	if (q->relay) /* what it was told; its own worker may know of others by now */
+		return q->others || (waited_ms >= BOUNCE_MS && !q->sole);
+	return back_elsewhere(q) && (q->tries <= QUICK_TRIES || waited_ms >= GIVE_MS);
 }
 
 static void collect_queue(struct transport *t, struct queue *k, enum reason why)

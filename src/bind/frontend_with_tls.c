@@ -104,6 +104,15 @@ static bool is_own(const struct arg *cert)
 	return cert->kind == ARG_STR && strcmp(cert->s.p, TLS_SELF_SIGNED) == 0;
 }
 
+static int no_key(const char *cert, size_t nkeys, const char **error_r)
+{
+	struct text_near near = {.word = cert};
+
+	text_near_try(&near, TLS_SELF_SIGNED);
+	return error_set(error_r, "keys: got %zu, expected one for each certificate: '%.80s' has none%s", nkeys, cert,
+		near.best ? ": did you mean '" TLS_SELF_SIGNED "'?" : "");
+}
+
 int frontend_certs(struct bind_tls *t, const struct arg *certs, const struct arg *keys, const char **error_r)
 {
 	const struct arg *cert, *key;
@@ -124,7 +133,7 @@ int frontend_certs(struct bind_tls *t, const struct arg *certs, const struct arg
 			return -EINVAL;
 		used++;
 		if (used > nkeys && !is_own(&cert[i]))
-			return error_set(error_r, "keys: got %zu, expected one for each certificate: '%.80s' has none", nkeys, path);
+			return no_key(path, nkeys, error_r);
 		if (used <= nkeys && !is_own(&cert[i]) && path_of(&key[used - 1], "keys", &key_path, error_r) < 0)
 			return -EINVAL;
 		if (add_one(t, path, key_path, "", error_r) < 0)
@@ -194,6 +203,8 @@ int frontend_add(lua_State *L, const struct word *w, const struct frontend_kind 
 	b.proto = k->proto;
 	b.addr = *(const struct addr *)argv[0].o.p;
 	rc = k->fill(&b, argv, &error);
+	if (is_own(&argv[1]) && frontend_given(&argv[2]) && !is_own(&argv[2]))
+		lua_warn_at(L, w->name, "keys: ignored: '%s' has its own", TLS_SELF_SIGNED);
 	if (rc == 0)
 		rc = apply(L, w, k, &b, &argv[argc - 1], &error);
 	b.where = lua_where_dup(L, w->name);

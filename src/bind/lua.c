@@ -291,6 +291,7 @@ static int load_protected(lua_State *L)
 	} else {
 		rc = luaL_loadfile(L, load->path);
 	}
+	lua_note_undefined(L);
 	if (rc == 0)
 		rc = lua_pcall(L, 0, 0, -2);
 	if (rc) {

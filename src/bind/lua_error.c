@@ -110,25 +110,75 @@ void lua_unknown_of(lua_State *L, const char *word, const char *key, const char 
 	lua_unknown_option(&here, key, near.best);
 }
 
+void lua_check_keys(lua_State *L, const char *word, const struct arg *table, const char *names)
+{
+	const char *name;
+
+	for (size_t i = 0; table->kind == ARG_TABLE && i < table->t.pairs; i++) {
+		for (name = names; *name && strcmp(name, table->t.pair[i].key) != 0;)
+			name += strlen(name) + 1;
+		if (!*name)
+			lua_unknown_of(L, word, table->t.pair[i].key, names);
+	}
+}
+
+/* ---- words that are nearly right ---- */
+
+static const char undefined[] = "undefined"; /* in the registry */
+
+/* The __index of the table of globals. */
+static int note_undefined(lua_State *L)
+{
+	lua_settop(L, 2);
+	if (!lua_self(L)->loaded)
+		lua_setfield(L, LUA_REGISTRYINDEX, undefined);
+	return 0;
+}
+
+void lua_note_undefined(lua_State *L)
+{
+	if (!TEXT_HINTS)
+		return;
+	lua_newtable(L);
+	lua_pushcfunction(L, note_undefined);
+	lua_setfield(L, -2, "__index");
+	lua_setmetatable(L, LUA_GLOBALSINDEX);
+}
+
+/* Pushes the global that is not there and that |msg| comes from: it was called, or it was an argument; else nil. */
+static void push_suspect(lua_State *L, const char *msg)
+{
+	static const char call[] = "attempt to call global '";
+	const char *at = strstr(msg, call);
+
+	if (at)
+		lua_pushlstring(L, at + sizeof(call) - 1, strcspn(at + sizeof(call) - 1, "'"));
+	else if (strstr(msg, "got nothing, expected "))
+		lua_getfield(L, LUA_REGISTRYINDEX, undefined);
+	else
+		lua_pushnil(L);
+}
+
 /* hint adds to the message at the top, when it is about a word that is not there, the one that may be meant; not to the
  * errors that queries cause. */
 static void hint(lua_State *L)
 {
-	static const char call[] = "attempt to call global '";
-	const char *msg = lua_tostring(L, -1), *at = strstr(msg, call), *end;
-	struct text_near near;
+	struct text_near near = {.word = NULL};
+	const char *msg = lua_tostring(L, -1);
 
-	at = TEXT_HINTS && at && !lua_self(L)->loaded ? at + sizeof(call) - 1 : NULL;
-	end = at ? strchr(at, '\'') : NULL;
-	if (!end)
+	if (!TEXT_HINTS || lua_self(L)->loaded)
 		return;
-	lua_pushlstring(L, at, (size_t)(end - at));
-	near = (struct text_near){.word = lua_tostring(L, -1)};
-	for (lua_pushnil(L); lua_next(L, LUA_GLOBALSINDEX); lua_pop(L, 1))
-		if (lua_type(L, -2) == LUA_TSTRING && lua_isfunction(L, -1))
-			text_near_try(&near, lua_tostring(L, -2));
-	if (near.best)
+	push_suspect(L, msg);
+	if (lua_type(L, -1) == LUA_TSTRING) {
+		near.word = lua_tostring(L, -1);
+		for (lua_pushnil(L); lua_next(L, LUA_GLOBALSINDEX); lua_pop(L, 1))
+			if (lua_type(L, -2) == LUA_TSTRING)
+				text_near_try(&near, lua_tostring(L, -2));
+	}
+	if (near.best && strstr(msg, near.word))
 		lua_pushfstring(L, "%s: did you mean '%s'?", msg, near.best);
+	else if (near.best)
+		lua_pushfstring(L, "%s: '%s' is not defined: did you mean '%s'?", msg, near.word, near.best);
 	else
 		lua_pushvalue(L, -2);
 	lua_replace(L, -3);

@@ -76,6 +76,10 @@ struct lua_here { /* for fields_apply(): whom to name */
 void lua_unknown_option(void *here, const char *key, const char *near);
 /* lua_unknown_of: the same for a word that reads its table by hand; |names| it knows, "one\0two\0". */
 void lua_unknown_of(lua_State *, const char *word, const char *key, const char *names);
+/* lua_check_keys does that for each key of |table| (if it is one) that is not among |names|. */
+void lua_check_keys(lua_State *, const char *word, const struct arg *table, const char *names);
+/* lua_note_undefined: from now on the last global that is read and not there is kept for hints. */
+void lua_note_undefined(lua_State *);
 /* lua_where appends "FILE:LINE: " of the user's code that runs now, or nothing. */
 void lua_where(lua_State *, struct text *);
 char *lua_where_dup(lua_State *, const char *word); /* "FILE:LINE: WORD", for mem_free(); NULL: memory is out */

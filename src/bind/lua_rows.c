@@ -81,6 +81,16 @@ static int selector_call(lua_State *L)
 	return 1;
 }
 
+/* What the options of an action can be. */
+static const char *options_of(const char *word)
+{
+#define ANSWER "aa\0ad\0ra\0ttl\0"
+	return strcmp(word, "SpoofRawAction") == 0	  ? "typeForAny\0" ANSWER
+	       : strcmp(word, "NegativeAndSOAAction") == 0 ? "soaInAuthoritySection\0" ANSWER
+							   : ANSWER;
+#undef ANSWER
+}
+
 static int action_call(lua_State *L)
 {
 	const struct action_row *row = lua_touserdata(L, lua_upvalueindex(1));
@@ -95,6 +105,8 @@ static int action_call(lua_State *L)
 	if (!a)
 		return lua_fail(L, row->word, "%s", error);
 	lua_push_obj(L, &class_action, a);
+	if (strstr(row->spec, " options:"))
+		lua_check_keys(L, row->word, &argv[argc - 1], options_of(row->word));
 	if (arena)
 		arena_free(arena);
 	return 1;

@@ -198,6 +198,8 @@ WORD(worker_layout)
 	set_field(L, w->name, "setWorkerLayout_", &argv[0]);
 	if (arg_given(&argv[1]))
 		set_field(L, w->name, "setWorkerCount_", &argv[1]);
+	if (arg_num(&argv[1], 1) != 1 && strcmp(argv[0].s.p, "sharded") != 0)
+		lua_warn_at(L, w->name, "workers: %.0f is ignored: only sharded counts them", argv[1].n);
 	return 0;
 }
 
@@ -325,7 +327,7 @@ const struct word config_words[] = {
 		DOC("Older spelling of setWHashedPerturbation()."),
 		DOC("setWHashedPertubation(7)")},
 	{"setWorkerLayout", "layout:str workers:uint?", worker_layout,
-		DOC("Own: collapsed (one thread), sharded (a thread for each CPU) or split (a thread for each job)."),
+		DOC("Own: collapsed (one thread), sharded (a thread for each CPU, or so many workers) or split (a thread for each job)."),
 		DOC("setWorkerLayout(\"collapsed\")")},
 	{"setSecurityPollSuffix", "suffix:str", accepted,
 		DOC("Accepted: there is no security polling."), DOC("setSecurityPollSuffix(\"\")")},

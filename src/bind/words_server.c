@@ -29,12 +29,23 @@ static int no_server(lua_State *L, const char *word, const char *error)
 	struct text where = {NULL, 0, 0, false};
 
 	lua_where(L, &where);
-	log_error(SETUP, "%s%s: %s", text_str(&where), word, error);
+	log_error(SETUP, "%s%s: %s: this server is left out", text_str(&where), word, error);
 	if (lua_self(L)->out)
 		text_addf(lua_self(L)->out, "%s: %s\n", word, error);
 	text_free(&where);
 	lua_pushnil(L);
 	return 1;
+}
+
+static int no_address(lua_State *L, const char *word, const struct arg *table)
+{
+	struct text_near near = {.word = "address"};
+
+	for (size_t i = 0; i < table->t.pairs; i++)
+		text_near_try(&near, table->t.pair[i].key);
+	if (near.best)
+		return lua_fail(L, word, "the table has no 'address': did you mean that by '%s'?", near.best);
+	return lua_fail(L, word, "the table has no 'address'");
 }
 
 /* keepWarm=true: a quarter of an hour, as long as clients of a house are usually away. */
@@ -66,7 +77,7 @@ WORD(new_server)
 			"argument 1 (server): got %s, expected an address or a table",
 			arg_kind_name(&argv[0]));
 	if (!arg_get(&given, "address"))
-		return lua_fail(L, w->name, "the table has no 'address'");
+		return no_address(L, w->name, &given);
 	read_warm(&given);
 	s = server_of(&given, lua_unknown_option, &here, &lua_self(L)->rng, &error);
 	if (!s && strncmp(error, "address: expected", 17) == 0)

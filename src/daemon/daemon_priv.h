@@ -98,7 +98,8 @@ void frontend_tick(struct daemon *, uint64_t now_ms); /* ticket keys change with
 
 /* say.c: lines of the log */
 void say_listening(const struct listener *);
-void say_backends(const struct conf *); /* tells now what would be said at the first query; the others work all the same */
+int backends_check(const struct conf *, const char **error_r) WUNUSED; /* do CA stores and ciphers load? 0 or -EINVAL */
+void say_backends(const struct conf *); /* at start: tells now what would be said at the first query; the others work all the same */
 void say_late_settings(const struct settings *started, const struct settings *file); /* what a reload cannot change */
 void say_late_options(const struct listener *, const struct bind_conf *file);
 

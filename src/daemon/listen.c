@@ -279,8 +279,5 @@ int listen_check(const struct conf *c, const char **error_r)
 				return -EINVAL;
 			listener_free(&l);
 		}
-	for (size_t i = 0; i < c->nservers; i++)
-		if (back_check(c->servers[i], error_r) < 0)
-			return -EINVAL;
-	return 0;
+	return backends_check(c, error_r);
 }

@@ -162,7 +162,8 @@ int options_parse(struct options *o, int argc, char **argv)
 	int opt, err;
 
 	memset(o, 0, sizeof(*o));
-	while ((opt = getopt_long(argc, argv, "a:c::C:e:g:hk:l:u:vV", longs, NULL)) != -1) {
+	/* musl leaves optarg as it was where a short option has none */
+	while (optarg = NULL, (opt = getopt_long(argc, argv, "a:c::C:e:g:hk:l:u:vV", longs, NULL)) != -1) {
 		err = take(o, opt);
 		if (err < 0)
 			return err;

@@ -102,7 +102,11 @@ static int reload(struct daemon *d, const char **error_r)
 
 	if (!c)
 		return -EINVAL;
-	say_backends(c); /* before those that stay take the place of their like: those are of the file before */
+	if (backends_check(c, error_r) < 0) { /* before those that stay take the place of their like */
+		conf_free(&old);
+		conf_free(&c);
+		return -EINVAL;
+	}
 	err = old ? conf_inherit(c, old) : 0;
 	conf_free(&old);
 	if (err < 0)

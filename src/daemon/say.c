@@ -62,6 +62,14 @@ void say_listening(const struct listener *l)
 }
 
 /* ---- backends ---- */
+int backends_check(const struct conf *c, const char **error_r)
+{
+	for (size_t i = 0; i < c->nservers; i++)
+		if (back_check(c->servers[i], error_r) < 0)
+			return -EINVAL;
+	return 0;
+}
+
 void say_backends(const struct conf *c)
 {
 	const char *error = "";

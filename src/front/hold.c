@@ -151,14 +151,14 @@ static size_t limit_of(const struct lane *lane, enum hold_kind kind)
 }
 
 /* relieve ends connections of this worker until all together hold no more than they may.  A worker that has less than half
- * of that leaves it to those that have more. */
+ * of that leaves it to those that have more, up to eight times as much: workers may be many. */
 static void relieve(struct lane *lane, enum hold_kind kind, size_t sum)
 {
 	for (unsigned n = 0; n < ENDS; n++) {
 		struct conn *c = fullest(lane->holders, kind);
 		size_t limit = limit_of(lane, kind);
 
-		if (!c || sum <= limit || lane->holders->sum[kind] <= limit / 2)
+		if (!c || sum <= limit || (sum <= 8 * limit && lane->holders->sum[kind] <= limit / 2))
 			return;
 		hold_end(c); /* it is as good as given back */
 		if (c->dead == REASON_NONE)

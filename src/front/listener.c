@@ -182,9 +182,11 @@ static bool encrypted(const struct listener *l, const struct bind_conf *b)
 /* read_again: the options are as they were, what their files say may not be. */
 static int read_again(struct listener *l, const struct bind_tls *t, const char **error_r)
 {
-	if (t->ticket_file && t->ticket_file[0] && tls_server_ticket_file(l->tls, t->ticket_file, error_r) < 0)
-		return -EINVAL;
-	return listener_certs(l, t, error_r);
+	int err = listener_certs(l, t, error_r);
+
+	if (err == 0 && t->ticket_file && t->ticket_file[0])
+		err = tls_server_ticket_file(l->tls, t->ticket_file, error_r);
+	return err;
 }
 
 /* update_tls makes what the TLS options ask for, as far as it is not there. */

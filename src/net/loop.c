@@ -251,7 +251,8 @@ static void renew(struct loop *l)
 void loop_run(struct loop *l)
 {
 	while (!l->stop) {
-		if (unlikely(l->waits_most >= CROWD && l->waits <= l->waits_most / LEFT))
+		if (unlikely(l->waits_most >= CROWD && l->waits <= l->waits_most / LEFT) &&
+			event_base_get_num_events(l->base, EVENT_BASE_COUNT_ACTIVE) == 0) /* those would be lost */
 			renew(l);
 		set_timer(l);
 		l->fresh = false;

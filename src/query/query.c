@@ -3,6 +3,7 @@
  * Each step is one function and returns the next.  A query runs from S_ADMIT in the core's scratch place; S_FORWARD
  * parks it; the reply brings it back at S_RESTORE.  Steps that end it return S_WAIT or S_DONE, and the query must not
  * be touched after that. */
+#include "health.h"
 #include "query_priv.h"
 
 static enum step end_drop(struct query *q, enum reason why)
@@ -321,39 +322,40 @@ static struct server *choose(struct query *q)
 /* ask_aside sends a copy of the query to |s|, for its own sake: to learn whether it is back. */
 static void ask_aside(struct query *q, struct server *s)
 {
-	struct query *copy = atomic_load_explicit(&s->outstanding, memory_order_relaxed) == 0 ? query_clone(q) : NULL;
-	struct core *core = q->core;
+	bool idle = atomic_load_explicit(&s->outstanding, memory_order_relaxed) == 0;
+	struct query *copy = idle && !is_xfr(q) ? query_clone(q) : NULL;
 
 	if (!copy)
 		return;
+	copy->ask_has_opt = dq_edns(&q->dq)->present;
 	copy->dq.backend = s;
 	copy->over_stream = server_streams(s);
 	copy->resort = true;
 	if (query_send(copy, s) < 0)
 		query_end(copy);
 	else
-		stat_inc(core->counters, COUNTER_LAST_RESORT);
+		stat_inc(q->core->counters, COUNTER_LAST_RESORT);
 }
 
-/* no_server: no backend is up.  Those that are not are asked all the same: nothing waits for the next check.  A stream
- * backend's transport knows at once when there is no way; one over UDP is asked aside where SERVFAIL is wanted. */
+/* no_server: no backend is fine.  Those that are not are asked all the same: nothing waits for the next check.  Where
+ * SERVFAIL is wanted, one that is known to be down is asked aside; one that is up, but suspect, may yet answer. */
 static enum step no_server(struct query *q)
 {
-	struct server *last = q->pool && q->pool->n
-				      ? pool_last_resort(q->pool, &q->core->resort, &q->dq, query_tried)
-				      : NULL;
+	struct server *last = q->pool ? pool_last_resort(q->pool, &q->core->resort, &q->dq, query_tried) : NULL;
 	bool stale = q->has_key && !q->nobody && settings(q)->stale_s;
 	unsigned hit = 0;
 	ssize_t n;
 
 	n = stale ? look(q, settings(q)->stale_s, &hit) : 0;
-	if (last && n <= 0 && (!settings(q)->servfail_no_server || server_streams(last))) {
+	if (last && n <= 0 && (!settings(q)->servfail_no_server || server_up(last) || !health_decided(last))) {
 		if (last == q->dq.backend && q->tries && q->core->now_us - q->sent_us < 500000)
 			return query_give_up(q, true); /* it was asked just now */
 		q->dq.backend = last;
 		q->resort = true;
 		return S_FORWARD;
 	}
+	if (q->nobody && q->resort)
+		return end_drop(q, REASON_NONE); /* it was such a copy, and has found out */
 	if (last)
 		ask_aside(q, last);
 	if (n > 0)
@@ -383,9 +385,10 @@ static enum step step_choose(struct query *q)
 		if (!s)
 			return query_give_up(q, true);
 	}
-	q->barred = q->resort = false;
+	q->barred = false;
 	if (!s)
 		return no_server(q);
+	q->resort = false;
 	q->dq.backend = s;
 	return S_FORWARD;
 }

@@ -18,7 +18,7 @@ struct health {
 	enum health_mode automatic; /* the last mode with checks */
 	struct health_params params;
 	bool under_way; /* a probe */
-	bool decided; /* some result or somebody has said whether it is up */
+	_Atomic bool decided; /* some result or somebody has said whether it is up */
 	uint32_t failures, successes; /* in a row */
 	uint64_t next_ms, asked_ms; /* asked: the last probe began */
 	enum lazy_state lazy;
@@ -195,7 +195,8 @@ void server_set_auto(struct server *s, enum health_mode mode, int status)
 		h->automatic = mode;
 	poke(&h->mode, h->automatic);
 	up = status < 0 ? server_up(s) : status > 0;
-	h->decided |= status >= 0;
+	if (status >= 0)
+		h->decided = true;
 	/* down and lazy: only a probe can bring it up again */
 	enter_lazy(s, h, up ? LAZY_HEALTHY : LAZY_FAILED, 0);
 	set_state(s, up, false);
@@ -307,6 +308,11 @@ void health_outcome(struct server *s, bool failed, bool servfail, uint64_t now_m
 			enter_lazy(s, h, LAZY_POTENTIAL, now_ms);
 	}
 	spin_unlock(&h->lock);
+}
+
+bool health_decided(const struct server *s)
+{
+	return s->health->decided;
 }
 
 struct health_params health_params(const struct server *s)

@@ -136,6 +136,23 @@ static int set_name(struct server *s, const char *host, size_t len)
 	return put_missing(&c->subject_name, name);
 }
 
+/* Which part of |s| is wrong, where that can be told. */
+static const char *advice(const char *s)
+{
+	size_t host = *s == '[' ? strcspn(s, "]") + 1 : strcspn(s, ":");
+	uint64_t port;
+
+	if (!TEXT_HINTS || host > strlen(s))
+		return "";
+	if (*s != '[' && s[host] && strchr(s + host + 1, ':'))
+		return HINT(": more than one ':', but no IPv6 address");
+	if (s[host] == ':' && (text_u64(s + host + 1, &port) < 0 || port == 0 || port > UINT16_MAX))
+		return HINT(": the port is no number from 1 to 65535");
+	if (host && strspn(s, "0123456789.") >= host)
+		return HINT(": that is no IPv4 address");
+	return "";
+}
+
 static int set_plain(struct server *s, const char **error_r)
 {
 	const char *given = s->conf.address;
@@ -152,8 +169,8 @@ static int set_plain(struct server *s, const char **error_r)
 		memset(&s->addr, 0, sizeof s->addr);
 		if (parse_host(s, given, &len) != 0)
 			return error_set(error_r,
-				"address: expected an address or a host name, with or without a port, got '%.80s'",
-				given);
+				"address: expected an address or a host name, with or without a port, got '%.80s'%s",
+				given, advice(given));
 		text_add_bytes(&out, given, len);
 		text_addf(&out, ":%u", s->addr.port);
 		err = set_name(s, given, len);

@@ -30,7 +30,7 @@ def lua(ours, checks, idle_s, warm, words, keys):
              "setMaxTCPClientThreads(1)", "setTCPDownstreamMaxIdleTime(%d)" % idle_s,
              "setTCPDownstreamCleanupInterval(1)"]
     if ours:
-        lines += ["setServFailWhenNoServer(true)", "setServFailOnTimeout(true)"]
+        lines.append("setServFailOnTimeout(true)")
     if words:
         lines.append(words)
     for number, address in enumerate(UPSTREAMS, 1):

@@ -400,8 +400,8 @@ def settled(pid):
 
 def left_of(pid, before):
     """What is left when the daemon had time to notice that nothing goes on."""
-    left, end = anonymous_kb(pid), time.monotonic() + 9
-    while SLOW == 1 and left > before + KEPT_KB // 2 and time.monotonic() < end:
+    left, end = anonymous_kb(pid), time.monotonic() + 14
+    while SLOW == 1 and left > before + 8 and time.monotonic() < end:
         time.sleep(0.1)
         left = min(left, anonymous_kb(pid))
     return left - before

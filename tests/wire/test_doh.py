@@ -281,7 +281,11 @@ def http1(scene):
         for want, more, data in ((404, ("/no",), None), (405, ("/team", "-X", "PUT"), b"x"), (415, ("/team",), b"x"),
                                  (400, ("/team",), None),
                                  (413, ("/team", "-H", "content-type: " + DNS, "-H", "expect:"), bytes(70000))):
-            equal(curl(scene, *args, base + more[0], *more[1:], data=data)[0], want, "%s over HTTP/1.1" % (more,))
+            for _ in range(5):  # the answer may come while curl still sends, and the reset behind it
+                got = curl(scene, *args, base + more[0], *more[1:], data=data)[0]
+                if got == want:
+                    break
+            equal(got, want, "%s over HTTP/1.1" % (more,))
         r = subprocess.run([tool("curl"), "-sSv", *args, base + ask, base + ask, "-o", "/dev/null", "-o", "/dev/null"],
                            capture_output=True, text=True, timeout=20)
         true("Re-using existing connection" in r.stderr, "the connection is kept:\n%s", r.stderr)

@@ -95,6 +95,37 @@ def active(scene):
 
 
 @test
+def servfail_over_streams(scene):
+    """SERVFAIL at once, and one copy at a time finds out that the backend is back: refused, then silent."""
+    back, port = free_port(), free_port()
+    d = scene.daemon("""
+setLocal("127.0.0.1:%d")
+setServFailWhenNoServer(true)
+setServFailOnTimeout(true)
+newServer({address="127.0.0.1:%d", name="one", tcpOnly=true, checkName="health.test.", checkInterval=20, checkTimeout=300})
+""" % (port, back))
+    d.wait_log("is down", 8)
+
+    def told(what):
+        for i in range(10):
+            started = time.monotonic()
+            reply = udp_ask(port, query("q%d.test." % i), timeout=8)
+            equal(reply and reply.rcode, SERVFAIL, "query %d, %s" % (i, what))
+            within(time.monotonic() - started, 0, 0.3 * SLOW, "%s: seconds until SERVFAIL" % what)
+    told("refused")
+    p = Patient(back)
+    p.sick = True
+    scene.keep(p)
+    told("silent")
+    until(p.queries, "a copy asks the backend")
+    time.sleep(0.5)
+    names = {s.name for s in p.queries()}
+    equal(len(names), 1, "copies at a time: %s" % names)
+    p.sick = False
+    until(lambda: rcode(port) == NOERROR, "up again long before the next check", 8)
+
+
+@test
 def dead_at_start(scene):
     """Nobody listens: down at once, up when somebody does."""
     back, port = free_port(), free_port()

@@ -116,8 +116,8 @@ def where_a_reload_is_wrong(scene):
     true("the old certificates stay" in said, said)
     bad = 'newServer({address="192.0.2.1", name="bad", tls="openssl", subjectName="x", caStore="%s.gone", healthCheckMode="up"})\n' % one.cert
     os.rename(one.key + ".away", one.key)
-    for n in (0, 2):  # the same backend, which stays, at two lines
-        said = d.reload(config + "\n" * n + bad + line)
+    for n in (0, 2):
+        said = d.reload(config + "\n" * n + bad + line, "old configuration stays")
         true("%s:%d: newServer: backend bad: CA store" % (d.config, 3 + n) in said, said)
 
 
@@ -147,10 +147,55 @@ def words_that_are_nearly_right(scene):
 
 
 @test
+def options_of_actions(scene):
+    """Those that are not known are named, those that are known are not."""
+    wrong = (('SpoofAction("192.0.2.1", {tttl=4})', "tttl", ": did you mean 'ttl'?"), ('RCodeAction(3, {ttll=3})', "ttll", ": did you mean 'ttl'?"),
+             ('SpoofCNAMEAction("y.", {ttll=3})', "ttll", ": did you mean 'ttl'?"), ('SpoofAction("192.0.2.1", {typeForAny=1})', "typeForAny", ""),
+             ('HTTPStatusAction(200, "x", "text/plain", {aaa=1})', "aaa", ": did you mean 'aa'?"))
+    code, out = check(scene, "\n".join("addAction(AllRule(), %s)" % x[0] for x in wrong))
+    equal(code, 0, out)
+    for line, (action, key, near) in enumerate(wrong, 1):
+        true("@:%d: %s: unknown option '%s' ignored%s\n" % (line, action.split("(")[0], key, near) in out, "%s:\n%s", action, out)
+    flags = "{aa=true, ad=true, ra=true, ttl=3%s}"
+    right = ['SpoofAction("192.0.2.1", "2001:db8::1")', 'SpoofAction({"192.0.2.1"}, %s)' % flags % "", 'RCodeAction(3, %s)' % flags % "",
+             'SpoofRawAction("x", %s)' % flags % ", typeForAny=1",
+             'NegativeAndSOAAction(true, "a.", 60, "b.", "c.", 1, 2, 3, 4, 5, %s)' % flags % ", soaInAuthoritySection=true"]
+    code, out = check(scene, "\n".join("addAction(AllRule(), %s)" % x for x in right))
+    equal((code, out), (0, "Configuration '@' OK!\n"), "known ones")
+
+
+@test
+def undefined_names(scene):
+    code, out = check(scene, "if something then x = 1 end\nsetServerPolicy(firstAvailabel)")
+    true(code == 1 and "@:2: setServerPolicy: argument 1 (policy): got nothing, expected a policy" in out, out)
+    true("'firstAvailabel' is not defined: did you mean 'firstAvailable'?" in out, out)
+    code, out = check(scene, "addAction(AllRul(), DropActoin)")
+    true(code == 1 and "did you mean 'AllRule'?" in out and "not defined" not in out, out)
+    code, out = check(scene, "if something then x = 1 end\nsetServerPolicy(nil)")
+    true(code == 1 and "is not defined" not in out, out)
+
+
+@test
+def what_has_no_meaning(scene):
+    lines = (('setWorkerLayout("split", 3)', "setWorkerLayout: workers: 3 is ignored: only sharded counts them"),
+             ('addTLSLocal("127.0.0.1:5853", "self-signed", "key.pem")', "addTLSLocal: keys: ignored: 'self-signed' has its own"))
+    for line, said in lines:
+        code, out = check(scene, line, "--self-signed", "dns.test")
+        true(code == 0 and out.startswith("@:1: %s\n" % said), out)
+    code, out = check(scene, 'setWorkerLayout("sharded", 3)\naddDOHLocal("127.0.0.1:5853", "self-signed", "", "/")\n'
+                      'addTLSLocal("127.0.0.1:5854", "self-signed", "self-signed")', "--self-signed", "dns.test")
+    equal((code, out), (0, "Configuration '@' OK!\n"), "what has one")
+
+
+@test
 def wrong_address(scene):
     code, out = check(scene, 'newServer("192.0.2.300")\n')
     equal(code, 0, "as dnsdist does")
     true("@:1: newServer: address: expected" in out and out.endswith("Configuration '@' OK! with 1 warning, see above\n"), out)
+    for address, part in (("192.0.2.300", "that is no IPv4 address"), ("192.0.2.1:99999", "the port is no number from 1 to 65535"),
+                          ("[2001:db8::1]:x", "the port is no number from 1 to 65535"), ("127.0.0.1:53:53", "more than one ':', but no IPv6 address")):
+        code, out = check(scene, 'newServer("%s")\n' % address)
+        true("got '%s': %s: this server is left out\n" % (address, part) in out, out)
     code, out = check(scene, 'newServer("192.0.2.30")\n')
     true(code == 0 and out == "Configuration '@' OK!\n", out)
 
@@ -171,6 +216,13 @@ def refused_backend(scene):
     scene.keep(Fake(back))
     true(udp_ask(port, query("b.test."), timeout=5 * SLOW), "it is back")
     d.wait_log("backend gone answers again, after ")
+
+
+@test
+def backend_without_address(scene):
+    d = scene.daemon('setLocal("127.0.0.1:%d")\nnewServer({address="back.test:53", name="byname", checkInterval=1, maxCheckFailures=1, '
+                     'bootstrap={"127.0.0.1:%d"}})' % (free_port(), free_port()))
+    d.wait_log("backend byname (none) is down: its name is not resolved yet")
 
 
 @test

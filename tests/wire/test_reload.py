@@ -48,14 +48,15 @@ def broken_file(scene):
 
 @test
 def bad_backend(scene):
-    """A new backend that cannot be asked is said at once, not at its first query; the others work."""
+    """A file with a backend that cannot be asked is refused, not served until its first query."""
     back, port = free_port(), free_port()
     scene.keep(Fake(back))
     d = scene.daemon(CONFIG % (port, back, ""))
     d.reload(CONFIG % (port, back, """newServer({address="127.0.0.1:%d", pool="other", healthCheckMode="up",
-  tls="openssl", subjectName="x.test", caStore="/no/such/store"})""" % back))
+  tls="openssl", subjectName="x.test", caStore="/no/such/store"})""" % back), "old configuration stays")
     true("/no/such/store" in d.log(), "the log names the CA store:\n%s", d.log())
-    equal(udp_ask(port, query("a.test.")).addresses(), ["192.0.2.1"], "the other backend")
+    equal(udp_ask(port, query("a.test.")).addresses(), ["192.0.2.1"], "the old backend")
+    equal(d.stats()["reload-errors"], 1, "reload-errors")
 
 
 @test

@@ -283,5 +283,31 @@ def good_bye_with_the_answer(scene):
     equal(fake.connections, 5, "connections")
 
 
+@test
+def next_backend_at_once(scene):
+    """The first backend, lazily checked, dies and its port refuses: the next query goes to the second without a pause."""
+    ca = Authority(scene.folder)
+    identity = ca.issue("dns.test")
+    for layout, workers in (("sharded", ", 4"), ("split", ""), ("collapsed", "")):
+        back, port = [free_port(), free_port()], free_port()
+        fakes = [scene.keep(TlsFake(p, identity, lambda conn, wire, a="192.0.2.%d" % n: answer_to(wire, address=a)))
+                 for n, p in enumerate(back, 1)]
+        servers = ['newServer({address="127.0.0.1:%d", order=%d, tls="openssl", subjectName="dns.test", caStore="%s", '
+                   'healthCheckMode="lazy"})' % (p, n, ca.file) for n, p in enumerate(back)]
+        scene.daemon('setLocal("127.0.0.1:%d")\nsetWorkerLayout("%s"%s)\nsetServerPolicy(firstAvailable)\n%s\n'
+                     % (port, layout, workers, "\n".join(servers)))
+
+        def ask():
+            reply = udp_ask(port, query(), timeout=5 * SLOW)
+            return reply and reply.addresses()
+        equal(ask(), ["192.0.2.1"], "%s: the first" % layout)
+        fakes[0].stop()
+        time.sleep(0.1)
+        at = time.monotonic()
+        equal(ask(), ["192.0.2.2"], "%s: the second" % layout)
+        took = time.monotonic() - at
+        true(took < 0.4 * SLOW, "%s: it took %.2f s", layout, took)
+
+
 need_cryptography()
 main()

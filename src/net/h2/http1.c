@@ -56,6 +56,7 @@ static bool lists(const uint8_t *p, size_t len, const char *word)
 	return false;
 }
 
+/* For human eyes alone (RFC 9112 4): may be empty. */
 static const char *reason(unsigned status)
 {
 	static const struct {
@@ -70,7 +71,7 @@ static const char *reason(unsigned status)
 		{503, "Service Unavailable"}, {504, "Gateway Timeout"}, {505, "HTTP Version Not Supported"},
 	};
 
-	for (size_t i = 0; i < LEN(reasons); i++)
+	for (size_t i = 0; TEXT_HINTS && i < LEN(reasons); i++)
 		if (reasons[i].status == status)
 			return reasons[i].text;
 	return "";

@@ -70,6 +70,38 @@ static void several_moves(void **state)
 	finish();
 }
 
+/* Each connection dies unseen when it has been idle: that a query had to move says nothing of how fast the backend is,
+ * and the next death is noticed as soon as the first. */
+static void learns_no_detour(void **state)
+{
+	unsigned first_ms = 0;
+
+	(void)state;
+	begin("");
+	ask_many(&w, 1, 1);
+	fake_opens(0);
+	pass(&w, 16);
+	fake_says(0, 0);
+	for (unsigned n = 0; n < 12; n++) {
+		unsigned ms = 0;
+
+		ask_many(&w, n + 2, 1);
+		for (; nfakes <= n + 1 && ms < 6000; ms += 8) {
+			pass(&w, 8);
+			fakes[n].silent = ms + 8;
+		}
+		assert_int_equal(nfakes, n + 2);
+		first_ms = n ? first_ms : ms;
+		assert_in_range(ms, 1, first_ms + 32);
+		pass(&w, 16);
+		fake_opens(n + 1);
+		pass(&w, 16);
+		fake_says(n + 1, 0);
+		pass(&w, 64);
+	}
+	finish();
+}
+
 /* The answer comes on the first connection while the query waits for one that is not open yet. */
 static void still_waiting(void **state)
 {
@@ -276,7 +308,7 @@ static void ids_run_out(void **state)
 
 int test_transport_move(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(several_moves), cmocka_unit_test(still_waiting),
+	const struct CMUnitTest tests[] = {cmocka_unit_test(several_moves), cmocka_unit_test(learns_no_detour), cmocka_unit_test(still_waiting),
 		cmocka_unit_test(alone), cmocka_unit_test(ends), cmocka_unit_test(elsewhere), cmocka_unit_test(transfer),
 		cmocka_unit_test(ids_run_out)};
 

@@ -158,6 +158,43 @@ static void words_that_are_near(void **state UNUSED)
 	}
 }
 
+static void forms(void **state UNUSED)
+{
+	assert_true(text_like("", ""));
+	assert_true(text_like("0aF-9", "xxx-x"));
+	assert_false(text_like("0aF-", "xxx-x"));
+	assert_false(text_like("0aF-99", "xxx-x"));
+	assert_false(text_like("0aG-9", "xxx-x"));
+	assert_false(text_like("0aF.9", "xxx-x"));
+}
+
+static void base64url(void **state UNUSED)
+{
+	static const struct {
+		const char *in;
+		ssize_t len;
+		const char *out;
+		unsigned rest;
+	} t[] = {
+		{"", 0, "", 0}, {"Zg", 1, "f", 0}, {"Zh", 1, "f", 1}, {"Zm8", 2, "fo", 0}, {"Zm9", 2, "fo", 1}, {"Zm9v", 3, "foo", 0},
+		{"Zm9vYmFy", 6, "foobar", 0}, {"-_-_", 3, "\xfb\xff\xbf", 0}, {"Z", -EBADMSG, NULL, 0}, {"Zm9vY", -EBADMSG, NULL, 0},
+		{"Zg==", -EBADMSG, NULL, 0}, {"Z+g", -EBADMSG, NULL, 0}, {"Zm9vYmFyZg", -EMSGSIZE, NULL, 0},
+	};
+
+	for (size_t i = 0; i < LEN(t); i++) {
+		uint8_t out[6];
+		unsigned rest = 9;
+		ssize_t n = text_base64url(t[i].in, strlen(t[i].in), out, sizeof(out), &rest);
+
+		if (n != t[i].len)
+			fail_msg("'%s': %zd, expected %zd", t[i].in, n, t[i].len);
+		if (n < 0)
+			continue;
+		assert_memory_equal(out, t[i].out, (size_t)n);
+		assert_int_equal(rest, t[i].rest);
+	}
+}
+
 int test_text(void);
 int test_text(void)
 {
@@ -170,6 +207,8 @@ int test_text(void)
 		cmocka_unit_test(real_numbers),
 		cmocka_unit_test(error_sentences),
 		cmocka_unit_test(words_that_are_near),
+		cmocka_unit_test(forms),
+		cmocka_unit_test(base64url),
 	};
 	return cmocka_run_group_tests_name("text", tests, NULL, NULL);
 }

@@ -75,6 +75,7 @@ static void wrong_servers(void **state)
 		{"newServer()", "newServer: argument 1 (server): got nothing"},
 		{"newServer(true)", "got a boolean, expected an address or a table"},
 		{"newServer{name='x'}", "the table has no 'address'"},
+		{"newServer{adress='192.0.2.1'}", "the table has no 'address': did you mean that by 'adress'?"},
 		{"newServer{address='192.0.2.1', weight='many'}",
 			"newServer: weight: expected a whole number"},
 		{"newServer{address='192.0.2.1', checkName='a..b'}", "newServer: checkName: "},

@@ -69,6 +69,7 @@ static void wrong(void **state)
 		{"addTLSLocal('192.0.2.1')", "t.conf:1: addTLSLocal: argument 2 (certs): got nothing"},
 		{"addTLSLocal('here', 'a', 'b')", "argument 1 (address): got 'here', expected an IP address"},
 		{"addTLSLocal('192.0.2.1', 'a.pem')", "keys: got 0, expected one for each certificate: 'a.pem' has none"},
+		{"addTLSLocal('192.0.2.1', 'selfsigned')", "'selfsigned' has none: did you mean 'self-signed'?"},
 		{"addTLSLocal('192.0.2.1', {'a', 'b'}, {'c'})", "keys: got 1, expected one for each certificate: 'b' has none"},
 		{"addTLSLocal('192.0.2.1', {'a'}, {'b', 'c'})", "keys: got 2 for 1 certificates"},
 		{"addTLSLocal('192.0.2.1', {}, {})", "certificates: got none"},

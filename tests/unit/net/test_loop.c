@@ -2,6 +2,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <event2/event.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -296,6 +297,46 @@ static void a_crowd_leaves(void **state)
 	assert_true(stayed > 0);
 }
 
+static unsigned more;
+
+static void more_ready(struct io *io, short what)
+{
+	(void)io;
+	(void)what;
+	more++;
+}
+
+/* leave_with_more: the crowd is gone at the end of the turn in which one that stays says it has more to do. */
+static void leave_with_more(void *ctx)
+{
+	struct crowd *c = ctx;
+
+	if (c->loop.waits < MANY)
+		return;
+	crowd_leave(c, FEW, MANY);
+	event_active(&c->of[0].io.ev, IO_READ, 0);
+}
+
+static void more_to_do_is_not_lost(void **state)
+{
+	static struct crowd c;
+	struct timed first = {.node.fire = fire, .loop = &c.loop};
+
+	(void)state;
+	more = 0;
+	crowd_come(&c);
+	c.of[0].io.ready = more_ready;
+	c.loop.ctx = &c;
+	c.loop.end = leave_with_more;
+	wheel_arm(&c.loop.wheel, &first.node, loop_ms(&c.loop) + 2);
+	c.timed = (struct timed){.node.fire = fire, .loop = &c.loop, .last = true};
+	wheel_arm(&c.loop.wheel, &c.timed.node, loop_ms(&c.loop) + 100);
+	loop_run(&c.loop);
+	assert_int_equal(more, 1);
+	crowd_leave(&c, 0, FEW);
+	loop_done(&c.loop);
+}
+
 static void a_full_mailbox_refuses(void **state)
 {
 	struct office o = {0};
@@ -326,6 +367,7 @@ int test_loop(void)
 		cmocka_unit_test(turns),
 		cmocka_unit_test(letters_come_in_order),
 		cmocka_unit_test(a_crowd_leaves),
+		cmocka_unit_test(more_to_do_is_not_lost),
 		cmocka_unit_test(a_full_mailbox_refuses),
 	};
 
