@@ -35,7 +35,6 @@ static const struct edge_ops edge_own = {back_get}, edge_home = {back_get_home};
 static struct lane *home_of(struct lane *lane, const struct server *s, bool stream)
 {
 	struct daemon *d = container_of(lane, struct worker, lane)->daemon;
-
 	enum role role = !stream ? ROLE_BACK_UDP : server_proto(s) == PROTO_DOH ? ROLE_BACK_DOH : ROLE_STREAM;
 
 	return &d->workers[layout_home(&d->places, role, lane->index, s->index)].lane;

@@ -262,4 +262,16 @@ static UNUSED bool suspect_now(const struct server *s)
 	return atomic_load(&s->state) & SERVER_SUSPECT;
 }
 
+/* fake_start_two: as fake_start(), with a second server in the pool, which is returned. */
+static UNUSED struct server *fake_start_two(struct world *w, const char *options)
+{
+	struct conf *c = new_conf();
+	struct server *second = make_up("192.0.2.9:853", "tcpOnly=true order=2");
+
+	assert_int_equal(conf_add_server(c, server_ref(second)), 0);
+	fake_start(w, c, options);
+	fake_way(w, second);
+	return second;
+}
+
 #endif

@@ -14,12 +14,7 @@ static void begin(const char *options)
 
 static void begin_two(const char *options)
 {
-	struct conf *c = new_conf();
-
-	second = make_up("192.0.2.9:853", "tcpOnly=true order=2");
-	assert_int_equal(conf_add_server(c, server_ref(second)), 0);
-	fake_start(&w, c, options);
-	fake_way(&w, second);
+	second = fake_start_two(&w, options);
 }
 
 static void finish(void)
