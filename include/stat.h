@@ -124,6 +124,9 @@ HOT struct ring_slot *ring_claim(struct ring *r, const uint8_t *name, size_t len
 		r->used++;
 		__atomic_store_n(&r->count, r->count + 1, __ATOMIC_RELAXED);
 	}
+	/* of 10 000 slots the next one is in no cache; it is by the next query */
+	__builtin_prefetch(&r->slot[r->head], 1);
+	__builtin_prefetch(r->slot[r->head].name, 1);
 	s->more = 0;
 	return s;
 }
