@@ -127,6 +127,7 @@ struct action {
 	enum act (*run)(struct action *, struct dq *);
 	void (*free)(struct action *);
 	char *text;
+	const char *pool;  /* where it sends queries, its own; NULL: nowhere */
 	bool for_response; /* which chains take it */
 	/* getStats(): calls |fn| for each counter of its own; may be NULL */
 	void (*stats)(const struct action *, void (*fn)(void *, const char *name, double value), void *);
@@ -196,5 +197,4 @@ int chain_remove(struct chain *, size_t index) WUNUSED NONNULL;
 int chain_move(struct chain *, size_t from, size_t to) WUNUSED NONNULL; /* to = n: the end */
 /* chain_show prints showRules(); |top| > 0: the most matched ones only, as topRules(). */
 void chain_show(struct text *, const struct chain *, bool uuids, int width, unsigned top) NONNULL;
-
 #endif

@@ -77,6 +77,7 @@ struct link {
 	struct query_map map;
 	struct query *moved_first, *moved_last; /* queries that moved from here and are not answered yet, by was_id */
 	unsigned moved;
+	uint16_t moved_top;   /* none of theirs is larger */
 	unsigned sent, answers;
 	unsigned forgotten;   /* queries that left: their replies are no surprise */
 	unsigned shake_ms;    /* connecting and handshake */

@@ -21,7 +21,8 @@ static void remember(struct link *l, struct query *q, struct query *next)
 	q->was_prev = next ? next->was_prev : l->moved_last;
 	*(q->was_prev ? &q->was_prev->was_next : &l->moved_first) = q;
 	*(next ? &next->was_prev : &l->moved_last) = q;
-	l->moved++;
+	if (l->moved++ == 0 || q->was_id > l->moved_top)
+		l->moved_top = q->was_id;
 }
 
 void link_unremember(struct link *l, struct query *q)
@@ -52,8 +53,8 @@ struct query *link_moved(const struct link *l, uint16_t id)
 {
 	struct query *q = l->moved_first;
 
-	if (q && id > l->moved_last->was_id)
-		return NULL; /* they are in order of their ids, but for links that have used them all */
+	if (id > l->moved_top)
+		return NULL; /* as nearly every id that is sent */
 	while (q && q->was_id != id)
 		q = q->was_next;
 	return q;

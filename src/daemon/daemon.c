@@ -173,6 +173,8 @@ int daemon_check(const struct options *o, const char *config, const struct langu
 	err = c ? conf_freeze(c, error_r) : -EINVAL;
 	if (err == 0)
 		err = listen_check(c, error_r);
+	if (err == 0)
+		say_pools(c);
 	if (c)
 		conf_free(&c);
 	daemon_free(&d);
@@ -226,6 +228,7 @@ struct daemon *daemon_new(const struct options *o, const char *config, const str
 		return NULL;
 	}
 	say_backends(c);
+	say_pools(c);
 	if (daemon_install(d, c, error_r) < 0 || process_drop(o, d->conf, error_r) < 0)
 		daemon_free(&d);
 	return d;

@@ -100,6 +100,7 @@ void frontend_tick(struct daemon *, uint64_t now_ms); /* ticket keys change with
 void say_listening(const struct listener *);
 int backends_check(const struct conf *, const char **error_r) WUNUSED; /* do CA stores and ciphers load? 0 or -EINVAL */
 void say_backends(const struct conf *); /* at start: tells now what would be said at the first query; the others work all the same */
+void say_pools(const struct conf *); /* warns of rules that send queries to a pool without servers: a misspelt name */
 void say_late_settings(const struct settings *started, const struct settings *file); /* what a reload cannot change */
 void say_late_options(const struct listener *, const struct bind_conf *file);
 

@@ -219,21 +219,24 @@ static void renew(struct listener *l, const struct bind_conf *b)
 
 void listen_apply(struct daemon *d, struct listen_plan *plan)
 {
+	int err;
+
 	for (unsigned i = 0; i < plan->n; i++) {
 		if (plan->fresh[i])
 			say_listening(plan->listeners[i]);
 		else
 			renew(plan->listeners[i], plan->bind[i]);
 		for (unsigned w = 0; plan->fresh[i] && w < d->nworkers; w++)
-			if (plan->fds[i][w] >= 0 && post_front(&d->workers[w], plan->listeners[i], plan->fds[i][w]) < 0)
-				log_error(FRONT, "out of memory: a listening socket was closed");
+			if (plan->fds[i][w] >= 0 &&
+				(err = post_front(&d->workers[w], plan->listeners[i], plan->fds[i][w])) < 0)
+				log_error(FRONT, "%s: a listening socket was closed", strerror(-err));
 		mem_free(plan->fds[i]);
 		plan->fds[i] = NULL;
 	}
 	for (unsigned i = 0; i < d->nlisteners; i++) {
 		for (unsigned w = 0; !planned(plan, d->listeners[i]) && w < d->nworkers; w++)
-			if (post_front(&d->workers[w], d->listeners[i], -1) < 0)
-				log_warn(FRONT, "out of memory: a listening socket stays open");
+			if ((err = post_front(&d->workers[w], d->listeners[i], -1)) < 0)
+				log_warn(FRONT, "%s: a listening socket stays open", strerror(-err));
 	}
 	pthread_mutex_lock(&d->lock); /* others may be looking at the list */
 	for (unsigned i = 0; i < d->nlisteners; i++)

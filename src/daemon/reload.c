@@ -119,8 +119,10 @@ static int reload(struct daemon *d, const char **error_r)
 	}
 	err = daemon_install(d, c, error_r);
 	c = err == 0 ? current(d) : NULL;
-	if (c)
+	if (c) {
+		say_pools(c);
 		say_late_settings(&d->started, &c->set);
+	}
 	conf_free(&c);
 	return err;
 }

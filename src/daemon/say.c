@@ -1,5 +1,5 @@
-/* say.c: what the log says of a configuration: its listeners, backends that cannot be asked, settings that a reload does
- * not change. */
+/* say.c: what the log says of a configuration: its listeners, backends that cannot be asked, pools without servers,
+ * settings that a reload does not change. */
 #include "daemon_priv.h"
 #include "text.h"
 #include "tls.h"
@@ -77,6 +77,20 @@ void say_backends(const struct conf *c)
 	for (size_t i = 0; i < c->nservers; i++)
 		if (back_check(c->servers[i], &error) < 0)
 			log_error(BACK, "%s", error);
+}
+
+/* ---- pools ---- */
+void say_pools(const struct conf *c)
+{
+	for (unsigned id = 0; id < CHAIN_COUNT; id++)
+		for (size_t i = 0; i < c->chain[id].n; i++) {
+			const struct rule *r = c->chain[id].v[i];
+			const char *name = r->action->pool;
+			const struct pool *p = name ? conf_pool(c, name) : NULL;
+
+			if (name && (!p || p->n == 0))
+				log_warn(SETUP, "rule %s -> %s: that pool has no server", r->selector->text, r->action->text);
+		}
 }
 
 /* ---- what only a start changes ---- */

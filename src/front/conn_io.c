@@ -23,8 +23,10 @@ static size_t take_proxy(struct conn *c, const uint8_t *p, size_t len)
 	if (!x.local) {
 		c->source = mem_dup(&x.source, sizeof(x.source));
 		c->local = x.destination;
-		if (!c->source)
+		if (!c->source) {
 			conn_kill(c, REASON_CONN_OUT_OF_MEMORY);
+			return 0;
+		}
 	}
 	return (size_t)n;
 }

@@ -69,6 +69,7 @@ struct action *act_continue(const struct arg *argv, size_t argc UNUSED, const ch
 	if (!a)
 		return NULL;
 	a->inner = action_ref(inner);
+	a->base.pool = inner->pool;
 	return &a->base;
 }
 
@@ -115,6 +116,7 @@ static struct act_pool *make_pool(const struct arg *pool, const struct arg *stop
 	if (!a)
 		return NULL;
 	memcpy(a->name, name, len);
+	a->base.pool = a->name;
 	a->stop = stops;
 	return a;
 }

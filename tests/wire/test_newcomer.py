@@ -132,6 +132,17 @@ def old_certificates(scene):
 
 
 @test
+def pools_without_servers(scene):
+    config = 'newServer({address="192.0.2.1", pool="abuse"})\naddAction("example.com.", PoolAction("%s"))\n'
+    code, out = check(scene, config % "abuse")
+    equal((code, "warning" in out), (0, False), out)
+    code, out = check(scene, config % "abus" + 'addAction("example.net.", ContinueAction(QPSPoolAction(5, "none")))\n')
+    equal(code, 0, out)
+    true("-> to pool abus: that pool has no server" in out and "pool none: that pool has no server" in out, out)
+    true(out.endswith("OK! with 2 warnings, see above\n"), out)
+
+
+@test
 def words_that_are_nearly_right(scene):
     code, out = check(scene, 'addTLSLocl("127.0.0.1")')
     true(code == 1 and "@:1: " in out and "did you mean 'addTLSLocal'?" in out, out)

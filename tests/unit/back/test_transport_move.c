@@ -301,11 +301,37 @@ static void ids_run_out(void **state)
 	finish();
 }
 
+/* A small id is remembered after a larger one: both are found. */
+static void ids_out_of_order(void **state)
+{
+	struct link *l;
+
+	(void)state;
+	begin("");
+	ask_many(&w, 1, 2);
+	fake_opens(0);
+	l = fakes[0].up.owner;
+	next_opens(1);
+	fake_says(0, 0);
+	fake_dies(1, REASON_CONN_RESET);
+	l->map.floor = QUERY_IDS;
+	ask_many(&w, 3, 1);
+	assert_int_equal(fakes[0].id[3], 0);
+	link_leave(l);
+	assert_int_equal(l->moved, 2);
+	assert_null(link_moved(l, 2));
+	fake_says(0, 1);
+	assert_int_equal(ended, 2);
+	fake_says(0, 3);
+	assert_int_equal(ended, 3);
+	finish();
+}
+
 int test_transport_move(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(several_moves), cmocka_unit_test(learns_no_detour), cmocka_unit_test(still_waiting),
 		cmocka_unit_test(alone), cmocka_unit_test(ends), cmocka_unit_test(elsewhere), cmocka_unit_test(transfer),
-		cmocka_unit_test(ids_run_out)};
+		cmocka_unit_test(ids_run_out), cmocka_unit_test(ids_out_of_order)};
 
 	return cmocka_run_group_tests_name("transport_move", tests, NULL, NULL);
 }
