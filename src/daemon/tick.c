@@ -137,12 +137,17 @@ void tick_start(struct daemon *d)
 void dump_stats(struct daemon *d)
 {
 	struct stat_system *sys = mem_zalloc(sizeof(*sys));
+	struct conf *c = d->host.current(d);
 	struct text out = {0};
 
-	if (!sys)
-		return;
-	stat_system_read(sys, d->started_ms, loop_ms(&d->workers[0].lane.loop));
-	stat_dump(&out, d->counters, d->nworkers + 1u, sys);
+	if (c) {
+		conf_show_servers(c, &out, false);
+		conf_free(&c);
+	}
+	if (sys) {
+		stat_system_read(sys, d->started_ms, loop_ms(&d->workers[0].lane.loop));
+		stat_dump(&out, d->counters, d->nworkers + 1u, sys);
+	}
 	log_lines(TAG_STAT, out.p);
 	text_free(&out);
 	mem_free(sys);

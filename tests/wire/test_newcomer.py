@@ -326,6 +326,7 @@ def counters_of_the_manual(scene):
     scene.keep(Fake(gone))
     equal(udp_ask(port, query("c.test."), timeout=5 * SLOW).addresses(), ["192.0.2.1"], "the first query after it is back")
     equal(d.stats()["last-resort-queries"], 1, "last-resort-queries")
+    true(re.search(r"0 +gone +127\.0\.0\.1:%d +\S+ +.*stat" % gone, d.log()), "the table of backends by SIGUSR1:\n%s", d.log())
 
 
 if __name__ == "__main__":
