@@ -270,12 +270,11 @@ static void transfer(void **state)
 	finish();
 }
 
-/* All ids have been used: one that is remembered is given to another query, and forgotten before. */
-static void ids_run_out(void **state)
+/* one_remembered: of two queries that moved the first is answered; the second one came back under another id, 2. */
+static struct link *one_remembered(void)
 {
 	struct link *l;
 
-	(void)state;
 	begin("");
 	ask_many(&w, 1, 2);
 	fake_opens(0);
@@ -284,8 +283,17 @@ static void ids_run_out(void **state)
 	assert_int_equal(l->moved, 2);
 	assert_null(link_moved(l, 2));
 	fake_says(0, 0); /* well again */
-	fake_dies(1, REASON_CONN_RESET); /* the second one comes back, under a new id */
+	fake_dies(1, REASON_CONN_RESET);
 	assert_int_equal(fakes[0].id[2], 2);
+	return l;
+}
+
+/* All ids have been used: one that is remembered is given to another query, and forgotten before. */
+static void ids_run_out(void **state)
+{
+	struct link *l = one_remembered();
+
+	(void)state;
 	for (unsigned i = 0; i < 2; i++) {
 		assert_int_equal(l->moved, 1);
 		assert_int_equal(fakes[0].forgets, 0);
@@ -304,16 +312,9 @@ static void ids_run_out(void **state)
 /* A small id is remembered after a larger one: both are found. */
 static void ids_out_of_order(void **state)
 {
-	struct link *l;
+	struct link *l = one_remembered();
 
 	(void)state;
-	begin("");
-	ask_many(&w, 1, 2);
-	fake_opens(0);
-	l = fakes[0].up.owner;
-	next_opens(1);
-	fake_says(0, 0);
-	fake_dies(1, REASON_CONN_RESET);
 	l->map.floor = QUERY_IDS;
 	ask_many(&w, 3, 1);
 	assert_int_equal(fakes[0].id[3], 0);
