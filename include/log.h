@@ -33,6 +33,8 @@ struct log_options {
 };
 extern struct log_options log_options; /* set by start-up and setters, before traffic or atomically */
 
+/* log_restore takes back what words of a configuration that is not used have set (but a verbose file). */
+void log_restore(const struct log_options *was) NONNULL;
 /* log_lines: each line of |text|, which is changed, is one; NULL is fine. */
 void log_lines(enum logtag, char *text);
 void log_at(enum log_level, enum logtag, const char *fmt, ...) PRINTF(3, 4);

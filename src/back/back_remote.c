@@ -81,12 +81,19 @@ static void errand_free(struct errand *e)
 	mem_free(e);
 }
 
+/* errand_end is the last that the query's own worker hears of it. */
+static void errand_end(struct client *c, const uint8_t *msg, size_t len, enum reason why)
+{
+	if (!send_back(c->conn, msg, len, why))
+		stat_reason(query_of(c)->core->counters, REASON_QUEUE_FULL);
+	errand_free(c->conn);
+}
+
 static void errand_answer(struct client *c, const uint8_t *msg, size_t len)
 {
-	struct errand *e = c->conn;
+	const struct errand *e = c->conn;
 
-	send_back(e, msg, e->torn ? 0 : len, e->torn ? REASON_QUEUE_FULL : REASON_NONE);
-	errand_free(e);
+	errand_end(c, msg, e->torn ? 0 : len, e->torn ? REASON_QUEUE_FULL : REASON_NONE);
 }
 
 static void errand_part(struct client *c, const uint8_t *msg, size_t len)
@@ -100,9 +107,10 @@ static void errand_drop(struct client *c, enum reason why)
 {
 	static const uint8_t nothing[1];
 
-	if (why != REASON_TIMEOUT) /* the query's own worker has a deadline too */
-		send_back(c->conn, nothing, 0, why);
-	errand_free(c->conn);
+	if (why == REASON_TIMEOUT) /* the query's own worker has a deadline too */
+		errand_free(c->conn);
+	else
+		errand_end(c, nothing, 0, why);
 }
 
 static const struct client_ops errand_client = {errand_answer, errand_drop, errand_part, NULL};

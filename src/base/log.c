@@ -250,6 +250,24 @@ void log_at(enum log_level level, enum logtag tag, const char *fmt, ...)
 	va_end(ap);
 }
 
+void log_restore(const struct log_options *was)
+{
+	struct log_options *now = &log_options; /* others read it: nothing is written that is as it was */
+
+	if (now->structured != was->structured)
+		now->structured = was->structured;
+	if (now->json != was->json)
+		now->json = was->json;
+	if (now->verbose != was->verbose)
+		now->verbose = was->verbose;
+	if (now->facility != was->facility)
+		now->facility = was->facility;
+	if (now->prefix != was->prefix)
+		now->prefix = was->prefix;
+	if (now->time_format != was->time_format)
+		now->time_format = was->time_format;
+}
+
 void log_lines(enum logtag tag, char *text)
 {
 	for (char *end; text && *text; text = end) {

@@ -124,15 +124,39 @@ void lua_check_keys(lua_State *L, const char *word, const struct arg *table, con
 
 /* ---- words that are nearly right ---- */
 
-static const char undefined[] = "undefined"; /* in the registry */
+static const char undefined[] = "undefined", undefined_line[] = "undefined line"; /* in the registry */
+
+static int line_now(lua_State *L)
+{
+	lua_Debug ar;
+
+	for (int level = 0; lua_getstack(L, level, &ar); level++)
+		if (lua_getinfo(L, "l", &ar) && ar.currentline > 0)
+			return ar.currentline;
+	return 0;
+}
 
 /* The __index of the table of globals. */
 static int note_undefined(lua_State *L)
 {
 	lua_settop(L, 2);
-	if (!lua_self(L)->loaded)
-		lua_setfield(L, LUA_REGISTRYINDEX, undefined);
+	if (lua_self(L)->loaded)
+		return 0;
+	lua_setfield(L, LUA_REGISTRYINDEX, undefined);
+	lua_pushinteger(L, line_now(L));
+	lua_setfield(L, LUA_REGISTRYINDEX, undefined_line);
 	return 0;
+}
+
+/* Was it read where the call is that failed?  Its arguments stand on the same line or below. */
+static bool undefined_here(lua_State *L)
+{
+	bool here;
+
+	lua_getfield(L, LUA_REGISTRYINDEX, undefined_line);
+	here = lua_tointeger(L, -1) >= line_now(L);
+	lua_pop(L, 1);
+	return here;
 }
 
 void lua_note_undefined(lua_State *L)
@@ -153,7 +177,7 @@ static void push_suspect(lua_State *L, const char *msg)
 
 	if (at)
 		lua_pushlstring(L, at + sizeof(call) - 1, strcspn(at + sizeof(call) - 1, "'"));
-	else if (strstr(msg, "got nothing, expected "))
+	else if (strstr(msg, "got nothing, expected ") && undefined_here(L))
 		lua_getfield(L, LUA_REGISTRYINDEX, undefined);
 	else
 		lua_pushnil(L);

@@ -214,7 +214,7 @@ static void renew(struct listener *l, const struct bind_conf *b)
 	if (listener_update(l, b, &error) == 0)
 		return;
 	name_it(l->ops, b, error, &error);
-	log_error(FRONT, "%s; the old certificates stay", error);
+	log_error(FRONT, "%s; the old ones stay", error);
 }
 
 void listen_apply(struct daemon *d, struct listen_plan *plan)

@@ -95,7 +95,7 @@ int daemon_install(struct daemon *d, struct conf *c, const char **error_r)
 	return 0;
 }
 
-static int reload(struct daemon *d, const char **error_r)
+static int read_file(struct daemon *d, const char **error_r)
 {
 	struct conf *c = daemon_load(d, error_r), *old = c ? current(d) : NULL;
 	int err;
@@ -124,6 +124,16 @@ static int reload(struct daemon *d, const char **error_r)
 		say_late_settings(&d->started, &c->set);
 	}
 	conf_free(&c);
+	return err;
+}
+
+static int reload(struct daemon *d, const char **error_r)
+{
+	const struct log_options was = log_options; /* these words work while the file is read */
+	int err = read_file(d, error_r);
+
+	if (err < 0)
+		log_restore(&was);
 	return err;
 }
 

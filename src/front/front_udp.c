@@ -3,7 +3,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { ROUNDS = 4 }; /* batches in one turn, so that others get theirs */
+/* ROUNDS: batches in one turn, so that others get theirs.  LAST_ROUNDS: for what a usual receive buffer holds. */
+enum { ROUNDS = 4, LAST_ROUNDS = 64 };
 
 static int udp_open(struct listener *l, const char **error_r)
 {
@@ -115,13 +116,12 @@ static void one(struct front *f, struct dgram *d)
 	query_start(core, c, d->msg, d->len);
 }
 
-static void udp_ready(struct io *io, short what)
+/* run takes up to |rounds| batches. */
+static void run(struct front *f, unsigned rounds)
 {
-	struct front *f = container_of(io, struct front, io);
 	struct lane *lane = f->lane;
 
-	(void)what;
-	for (unsigned round = 0; round < ROUNDS; round++) {
+	for (unsigned round = 0; round < rounds; round++) {
 		int n = dgram_read(lane->in, f->fd, true);
 
 		if (n <= 0)
@@ -138,6 +138,12 @@ static void udp_ready(struct io *io, short what)
 	}
 }
 
+static void udp_ready(struct io *io, short what)
+{
+	(void)what;
+	run(container_of(io, struct front, io), ROUNDS);
+}
+
 static int udp_start(struct front *f)
 {
 	io_init(&f->io, &f->lane->loop, f->fd, udp_ready);
@@ -150,7 +156,7 @@ static void udp_stop(struct front *f)
 {
 	sock_hush(f->fd, f->local.family);
 	if (!f->lane->loop.stop)
-		udp_ready(&f->io, 0);
+		run(f, LAST_ROUNDS);
 	io_stop(&f->io);
 }
 

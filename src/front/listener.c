@@ -179,14 +179,16 @@ static bool encrypted(const struct listener *l, const struct bind_conf *b)
 	return l->ops->proto == PROTO_DOT || (l->ops->proto == PROTO_DOH && b->tls.certs.n);
 }
 
-/* read_again: the options are as they were, what their files say may not be. */
+/* read_again: the options are as they were, what their files say may not be.  A file that is wrong keeps no other out; the
+ * first error is told. */
 static int read_again(struct listener *l, const struct bind_tls *t, const char **error_r)
 {
-	int err = listener_certs(l, t, error_r);
+	const char *second;
+	int err = listener_certs(l, t, error_r), keys = 0;
 
-	if (err == 0 && t->ticket_file && t->ticket_file[0])
-		err = tls_server_ticket_file(l->tls, t->ticket_file, error_r);
-	return err;
+	if (t->ticket_file && t->ticket_file[0])
+		keys = tls_server_ticket_file(l->tls, t->ticket_file, err < 0 ? &second : error_r);
+	return err < 0 ? err : keys;
 }
 
 /* update_tls makes what the TLS options ask for, as far as it is not there. */

@@ -3,14 +3,7 @@
  * Each step is one function and returns the next.  A query runs from S_ADMIT in the core's scratch place; S_FORWARD
  * parks it; the reply brings it back at S_RESTORE.  Steps that end it return S_WAIT or S_DONE, and the query must not
  * be touched after that. */
-#include "health.h"
 #include "query_priv.h"
-
-static enum step end_drop(struct query *q, enum reason why)
-{
-	query_drop(q, why);
-	return S_DONE;
-}
 
 enum step query_answer_rcode(struct query *q, unsigned rcode)
 {
@@ -18,16 +11,6 @@ enum step query_answer_rcode(struct query *q, unsigned rcode)
 		return end_drop(q, REASON_QUERY_MALFORMED);
 	q->self = true;
 	return S_FINISH;
-}
-
-static bool is_xfr(const struct query *q)
-{
-	return q->dq.question->qtype == QTYPE_AXFR || q->dq.question->qtype == QTYPE_IXFR;
-}
-
-static const struct settings *settings(const struct query *q)
-{
-	return &q->hold->conf->set;
 }
 
 /* admit_empty answers a query without a question: a bare header. */
@@ -225,6 +208,17 @@ static inline ssize_t look(struct query *q, unsigned stale_s, unsigned *hit_r)
 		hit_r);
 }
 
+ssize_t query_look_expired(struct query *q, unsigned *hit_r)
+{
+	*hit_r = 0;
+	return q->has_key && !q->nobody && settings(q)->stale_s ? look(q, settings(q)->stale_s, hit_r) : 0;
+}
+
+enum step query_found_expired(struct query *q, size_t len, unsigned hit)
+{
+	return found(q, len, hit & ~(unsigned)CACHE_REFRESH);
+}
+
 static inline bool make_key(struct query *q)
 {
 	q->has_key = cache_key_make(&q->key, cache_options(q->pool->cache), q->dq.msg, q->dq.len, q->dq.question,
@@ -295,104 +289,7 @@ static enum step step_miss_rules(struct query *q)
 	return rules_said(q, act, S_CHOOSE);
 }
 
-/* ---- a backend ---- */
-static struct server *choose(struct query *q)
-{
-	struct core *core = q->core;
-	const struct conf *conf = q->hold->conf;
-	const struct policy *policy = q->pool->policy ? q->pool->policy : conf->policy;
-	struct choose c = {
-		.name_hash = q->dq.question->hash,
-		.lower = q->dq.question->lower,
-		.lower_len = q->dq.question->len,
-		.now_ms = core->now_ms,
-		.rng = &core->rng,
-		.dq = &q->dq,
-		.tried = query_tried,
-		.perturbation = conf->set.perturbation ? conf->set.perturbation : core->perturbation,
-		.weighted_factor = conf->set.weighted_factor,
-		.hash_factor = conf->set.hash_factor,
-		.roundrobin_fail = conf->set.roundrobin_fail,
-		.turn = &core->turn,
-	};
-
-	return q->pool->n ? policy->choose(policy, q->pool, &c) : NULL;
-}
-
-/* ask_aside sends a copy of the query to |s|, for its own sake: to learn whether it is back. */
-static void ask_aside(struct query *q, struct server *s)
-{
-	bool idle = atomic_load_explicit(&s->outstanding, memory_order_relaxed) == 0;
-	struct query *copy = idle && !is_xfr(q) ? query_clone(q) : NULL;
-
-	if (!copy)
-		return;
-	copy->ask_has_opt = dq_edns(&q->dq)->present;
-	copy->dq.backend = s;
-	copy->over_stream = server_streams(s);
-	copy->resort = true;
-	if (query_send(copy, s) < 0)
-		query_end(copy);
-	else
-		stat_inc(q->core->counters, COUNTER_LAST_RESORT);
-}
-
-/* no_server: no backend is fine.  Those that are not are asked all the same: nothing waits for the next check.  Where
- * SERVFAIL is wanted, one that is known to be down is asked aside; one that is up, but suspect, may yet answer. */
-static enum step no_server(struct query *q)
-{
-	struct server *last = q->pool ? pool_last_resort(q->pool, &q->core->resort, &q->dq, query_tried) : NULL;
-	bool stale = q->has_key && !q->nobody && settings(q)->stale_s;
-	unsigned hit = 0;
-	ssize_t n;
-
-	n = stale ? look(q, settings(q)->stale_s, &hit) : 0;
-	if (last && n <= 0 && (!settings(q)->servfail_no_server || server_up(last) || !health_decided(last))) {
-		if (last == q->dq.backend && q->tries && q->core->now_us - q->sent_us < 500000)
-			return query_give_up(q, true); /* it was asked just now */
-		q->dq.backend = last;
-		q->resort = true;
-		return S_FORWARD;
-	}
-	if (q->nobody && q->resort)
-		return end_drop(q, REASON_NONE); /* it was such a copy, and has found out */
-	if (last)
-		ask_aside(q, last);
-	if (n > 0)
-		return found(q, (size_t)n, hit & ~(unsigned)CACHE_REFRESH);
-	if (!settings(q)->servfail_no_server)
-		return end_drop(q, REASON_NO_SERVER);
-	stat_reason(q->core->counters, REASON_NO_SERVER);
-	return query_answer_rcode(q, RCODE_SERVFAIL);
-}
-
-/* instead: another backend than the one that just lost the query; NULL: there is none, and the query ends. */
-static struct server *instead(struct query *q)
-{
-	struct server *s = query_rival(q);
-
-	if (!s)
-		s = pool_last_resort(q->pool, &q->core->resort, &q->dq, query_tried);
-	return s == q->dq.backend ? NULL : s;
-}
-
-static enum step step_choose(struct query *q)
-{
-	struct server *s = q->pool ? choose(q) : NULL;
-
-	if (q->barred && s == q->dq.backend) {
-		s = instead(q);
-		if (!s)
-			return query_give_up(q, true);
-	}
-	q->barred = false;
-	if (!s)
-		return no_server(q);
-	q->resort = false;
-	q->dq.backend = s;
-	return S_FORWARD;
-}
-
+/* ---- on the way to a backend ---- */
 enum reason query_why_not(int err)
 {
 	switch (err) {

@@ -5,11 +5,6 @@
 
 enum { COST = 100 };
 
-static const struct settings *settings(const struct query *q)
-{
-	return &q->hold->conf->set;
-}
-
 uint64_t query_hedge_at(const struct query *q)
 {
 	struct core *core = q->core;

@@ -1,4 +1,4 @@
-/* query_priv.h: birth, death and waiting: what query.c uses of query_state.c. */
+/* query_priv.h: what the files of this room share. */
 #ifndef QUERY_PRIV_H
 #define QUERY_PRIV_H
 
@@ -12,6 +12,15 @@ enum step {
 	S_FINISH, S_WAIT, S_DONE
 };
 
+static inline const struct settings *settings(const struct query *q)
+{
+	return &q->hold->conf->set;
+}
+static inline bool is_xfr(const struct query *q)
+{
+	return q->dq.question->qtype == QTYPE_AXFR || q->dq.question->qtype == QTYPE_IXFR;
+}
+
 /* query.c */
 void query_run(struct query *, enum step from);
 /* query_answer_rcode turns the message into an answer of our own that is only an rcode. */
@@ -20,6 +29,12 @@ enum step query_answer_rcode(struct query *, unsigned rcode);
 /* query_send hands a parked query to |server|'s way out and arms its deadline; 0 or -E…. */
 int query_send(struct query *, struct server *) WUNUSED;
 enum reason query_why_not(int err); /* of query_send() */
+/* query_look_expired: bytes of an answer whose TTL is over, where that is wanted; query_found_expired makes it the answer. */
+ssize_t query_look_expired(struct query *, unsigned *hit_r);
+enum step query_found_expired(struct query *, size_t len, unsigned hit);
+
+/* query_choose.c: S_CHOOSE */
+enum step step_choose(struct query *);
 
 /* query_edns.c */
 bool query_wants_ecs(const struct query *);
@@ -69,6 +84,11 @@ void query_end(struct query *);
 /* query_answer and query_drop tell the client, once, and end the query. */
 void query_answer(struct query *);
 void query_drop(struct query *, enum reason);
+static inline enum step end_drop(struct query *q, enum reason why)
+{
+	query_drop(q, why);
+	return S_DONE;
+}
 void query_delay(struct query *, uint32_t ms); /* answers later; ends or parks the query */
 /* query_wait_at arms the query's deadline; |fire| runs when it passes. */
 void query_wait_at(struct query *, uint64_t at_ms, void (*fire)(struct wheel_node *, uint64_t));

@@ -3,11 +3,6 @@
 #include "health.h"
 #include "query_priv.h"
 
-static const struct settings *settings(const struct query *q)
-{
-	return &q->hold->conf->set;
-}
-
 /* Resolvers ask again after 5 s: an answer after that, over a datagram, has nobody who waits for it; those who ask over a
  * connection are a little more patient. */
 enum { DATAGRAM_MS = 4950, STREAM_MS = 10000, USUAL_S = 30 };
@@ -279,6 +274,13 @@ static void relay_drop(struct query *q, enum reason why)
 	query_end(q);
 }
 
+/* is_ours: no fault of the backend's. */
+static bool is_ours(enum reason why)
+{
+	return why == REASON_NO_ROUTE || why == REASON_TOO_MANY_WAITING || why == REASON_OUT_OF_MEMORY ||
+	       why == REASON_IDS_EXHAUSTED || why == REASON_QUEUE_FULL;
+}
+
 void query_lost(struct query *q, enum reason why)
 {
 	enum { LONG_US = 500000 };
@@ -292,7 +294,7 @@ void query_lost(struct query *q, enum reason why)
 	atomic_fetch_add_explicit(&q->dq.backend->send_errors, 1, memory_order_relaxed);
 	if (longer && q->tries)
 		q->tries--; /* only quick failures are counted: the deadline ends the others */
-	if (!q->resort && why != REASON_NO_ROUTE) /* no fault of the backend's */
+	if (!q->resort && !is_ours(why))
 		health_outcome(q->dq.backend, true, false, q->core->now_ms);
 	q->barred = q->over_stream && !longer; /* its transport has tried several times */
 	query_fail(q, why);

@@ -191,6 +191,37 @@ def tickets_of_a_restarted_daemon(scene):
 
 
 @test
+def tickets_beside_a_bad_certificate(scene):
+    """A certificate that is wrong does not keep out the ticket keys that a cluster shares; nor they a certificate."""
+    ca = Authority(scene.folder)
+    shared, own = ca.issue("dns.test"), ca.issue("dns.test")
+    keys = [os.path.join(scene.folder, name) for name in ("first.tickets", "second.tickets")]
+    for path in keys:
+        shared.write(path, os.urandom(80))
+    context = client_context(ca, version="1.2")
+    _, port = start(scene, [shared], 'ticketKeyFile="%s"' % keys[0])
+    with tls_connect(port, context=context) as s:
+        session = s.session
+    d, port = start(scene, [own], 'ticketKeyFile="%s"' % keys[1])
+
+    def resumes():
+        with tls_connect(port, context=context, session=session) as s:
+            return s.session_reused
+    true(not resumes(), "other keys")
+    os.replace(keys[0], keys[1])
+    good = open(own.cert, "rb").read()
+    own.write(own.cert, b"junk")
+    said = d.reload(None, "the old ones stay")
+    true(own.cert in said and keys[1] not in said, said)
+    true(resumes(), "the keys of the file are there")
+    own.write(own.cert, good)
+    own.write(keys[1], b"short")
+    said = d.reload(None, "the old ones stay")
+    true(keys[1] in said and own.cert not in said, said)
+    true(resumes(), "the keys that were there stay")
+
+
+@test
 def s_client_staple(scene):
     ca = Authority(scene.folder)
     one, two = ca.issue("one.test"), ca.issue("two.test", kind="rsa")
@@ -329,7 +360,7 @@ def reload(scene):
                 os.remove(path)
             elif data is not None:
                 identity.write(path, data if isinstance(data, bytes) else open(data, "rb").read())
-        log = d.reload(expect="old c")
+        log = d.reload(expect="the old ones stay")
         true(words in log and identity.base in log, "%s: the log has file and reason:\n%s", what, log)
         equal(serial(), newer.certificate.serial_number, "the old one stays: " + what)
         for path, data in zip((identity.cert, identity.key), good):

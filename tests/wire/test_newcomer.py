@@ -113,7 +113,7 @@ def where_a_reload_is_wrong(scene):
     os.rename(one.key, one.key + ".away")
     said = d.reload(config + "\n" + line)
     true("shrewd" in d.config and "%s:4: addTLSLocal: %s: No such file" % (d.config, one.key) in said, said)
-    true("the old certificates stay" in said, said)
+    true("the old ones stay" in said, said)
     bad = 'newServer({address="192.0.2.1", name="bad", tls="openssl", subjectName="x", caStore="%s.gone", healthCheckMode="up"})\n' % one.cert
     os.rename(one.key + ".away", one.key)
     for n in (0, 2):
@@ -182,6 +182,10 @@ def undefined_names(scene):
     true("'firstAvailabel' is not defined: did you mean 'firstAvailable'?" in out, out)
     code, out = check(scene, "addAction(AllRul(), DropActoin)")
     true(code == 1 and "did you mean 'AllRule'?" in out and "not defined" not in out, out)
+    code, out = check(scene, "if newServers then x = 1 end\nlocal backend\nnewServer(backend)")
+    true(code == 1 and "@:3: newServer: argument 1 (" in out and "is not defined" not in out, out)
+    code, out = check(scene, "if something then x = 1 end\nsetServerPolicy(\n  firstAvailabel)")
+    true(code == 1 and "'firstAvailabel' is not defined: did you mean 'firstAvailable'?" in out, out)
     code, out = check(scene, "if something then x = 1 end\nsetServerPolicy(nil)")
     true(code == 1 and "is not defined" not in out, out)
 

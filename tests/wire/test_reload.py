@@ -52,9 +52,12 @@ def bad_backend(scene):
     back, port = free_port(), free_port()
     scene.keep(Fake(back))
     d = scene.daemon(CONFIG % (port, back, ""))
-    d.reload(CONFIG % (port, back, """newServer({address="127.0.0.1:%d", pool="other", healthCheckMode="up",
+    d.reload(CONFIG % (port, back, """setStructuredLogging(true, {backend="json", levelPrefix="how"}) setVerbose(true)
+newServer({address="127.0.0.1:%d", pool="other", healthCheckMode="up",
   tls="openssl", subjectName="x.test", caStore="/no/such/store"})""" % back), "old configuration stays")
     true("/no/such/store" in d.log(), "the log names the CA store:\n%s", d.log())
+    d.stats()
+    true('"how"' not in d.log() and "{" not in d.log(), "the log is as it was:\n%s", d.log())
     equal(udp_ask(port, query("a.test.")).addresses(), ["192.0.2.1"], "the old backend")
     equal(d.stats()["reload-errors"], 1, "reload-errors")
 
