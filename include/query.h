@@ -106,6 +106,7 @@ struct core {
 /* core_init: |wheel| and |counters| are borrowed.  0 or -ENOMEM.  core_done drops every parked query. */
 int core_init(struct core *, struct wheel *, struct counters *, const struct edge_ops *, unsigned parked_max) WUNUSED;
 void core_done(struct core *) NONNULL;
+void core_tidy(struct core *) NONNULL; /* frees what it keeps for the next crowd of queries */
 /* core_set_conf: queries that start from now on use |conf| (takes over the reference).  0 or -ENOMEM (kept the
  * old one, reference dropped). */
 int core_set_conf(struct core *, struct conf *) WUNUSED NONNULL;

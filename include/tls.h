@@ -37,6 +37,8 @@ size_t wire_held(const struct wire *) NONNULL;
 bool wire_greets(const struct wire *) NONNULL; /* a handshake is under way, and the TLS layer has its memory for it */
 /* wire_want waits for what the caller and the TLS layer need; |write|: there are bytes to write.  0 or -ENOMEM. */
 int wire_want(struct wire *, bool read, bool write) WUNUSED NONNULL;
+/* wire_bye says good-bye (TLS close_notify), that no more is sent, and frees the TLS state: what is still read is of no use. */
+void wire_bye(struct wire *) NONNULL;
 /* wire_close says good-bye (TLS close_notify) unless |broken|, closes the descriptor and frees the TLS state. */
 void wire_close(struct wire *, bool broken) NONNULL;
 

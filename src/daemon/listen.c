@@ -235,7 +235,7 @@ void listen_apply(struct daemon *d, struct listen_plan *plan)
 	}
 	for (unsigned i = 0; i < d->nlisteners; i++) {
 		for (unsigned w = 0; !planned(plan, d->listeners[i]) && w < d->nworkers; w++)
-			if ((err = post_front(&d->workers[w], d->listeners[i], -1)) < 0)
+			if ((err = post_front(&d->workers[w], d->listeners[i], -1)) < 0 && err != -EPIPE) /* it has ended */
 				log_warn(FRONT, "%s: a listening socket stays open", strerror(-err));
 	}
 	pthread_mutex_lock(&d->lock); /* others may be looking at the list */

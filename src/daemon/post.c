@@ -131,9 +131,13 @@ static void sweep_open(struct letter *l, void *owner)
 
 static void trim_open(struct letter *l, void *owner)
 {
+	struct lane *lane = owner;
+
 	mem_free(l);
-	if (owner)
+	if (lane) {
+		core_tidy(&lane->core);
 		mem_trim_thread();
+	}
 }
 
 static void post_tidy(struct worker *w, void (*open)(struct letter *, void *))

@@ -95,6 +95,8 @@ static void trim(struct daemon *d, uint64_t now_ms)
 		return;
 	t->look_ms = now_ms;
 	t->trimming = ebbs(t);
+	if (t->trimming)
+		core_tidy(&d->workers[0].lane.core);
 	for (unsigned i = 1; t->trimming && i < d->nworkers; i++)
 		post_trim(&d->workers[i]);
 }

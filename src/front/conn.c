@@ -137,6 +137,8 @@ static void look_at_clock(struct wheel_node *node, uint64_t now_ms)
 		c->rest = false;
 		conn_dirty(c);
 	}
+	if (c->linger)
+		DUE(c->blocked_ms + LINGER_MS, c->linger);
 	if (life_s)
 		DUE(c->born_ms + life_s * 1000, REASON_CONN_DURATION);
 	if (c->blocked || c->kept)
@@ -292,7 +294,7 @@ enum reason conn_new(struct front *f, int fd, const struct addr *peer, struct wh
 		slab_put(&f->lane->conn_slab, c);
 		return why;
 	}
-	conn_look(c, c->born_ms + 1000ull * conf->set.tcp_recv_timeout_s);
+	conn_look(c, c->born_ms + (overloaded(c) ? 500 : 1000ull * conf->set.tcp_recv_timeout_s));
 	if (conf->set.tcp_duration_s)
 		conn_look(c, c->born_ms + 1000ull * conf->set.tcp_duration_s);
 	idle_add(c);

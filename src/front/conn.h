@@ -5,7 +5,7 @@
 #include "front.h"
 #include "tls.h"
 
-enum { CONN_MAGIC = 0x636f6e6e };
+enum { CONN_MAGIC = 0x636f6e6e, LINGER_MS = 1000 };
 
 /* What a codec that keeps bytes of its own says of them. */
 enum {
@@ -39,10 +39,11 @@ struct conn {
 	bool proxied;    /* the PROXY header was read, or none is expected */
 	bool inner;
 	bool shaking;    /* TLS is to come or under way */
-	bool rest;       /* read on in a later turn */
-	bool full;       /* read on when answers have left */
+	bool rest : 1;   /* read on in a later turn */
+	bool full : 1;   /* read on when answers have left */
 	bool transfer;   /* an answer in parts is under way */
 	uint8_t dead;    /* enum reason: close at the end of the turn */
+	uint8_t linger;  /* enum reason: why it ends, when its last words have left and what still comes is thrown away */
 	uint8_t version; /* enum tls_version */
 	struct wire wire;
 	struct lane *lane;

@@ -4,8 +4,9 @@
  * message and unsent answers are kept in buffers that go when they are empty. */
 #include "conn.h"
 
-/* ROUNDS: reads of one connection in one turn.  READ_MAX: bytes of each, and so what may have to be kept of them. */
-enum { ROUNDS = 8, READ_MAX = 8192 };
+/* ROUNDS: reads of one connection in one turn.  READ_MAX: bytes of each, and so what may have to be kept of them.
+ * LINGER_READS: of up to LANE_SCRATCH bytes, from a client that sends on although we said good-bye. */
+enum { ROUNDS = 8, READ_MAX = 8192, LINGER_READS = 32 };
 
 /* ---- the PROXY header ---- */
 /* take_proxy reads it; bytes used, 0 when more are needed or it is wrong. */
@@ -355,18 +356,46 @@ static void want(struct conn *c)
 		conn_kill(c, REASON_CONN_OUT_OF_MEMORY);
 }
 
+/* linger: to close on bytes that nobody has read is a reset, which may overtake our last words: we say good-bye, and throw
+ * away what still comes, until the client has read them and closes, for a while. */
+static void linger(struct conn *c)
+{
+	c->linger = c->dead;
+	c->dead = REASON_NONE;
+	c->reads = 0;
+	wrote_some(c);
+	bytes_free(&c->in);
+	wire_bye(&c->wire);
+	conn_look(c, c->blocked_ms + LINGER_MS);
+	if (io_want(&c->wire.io, IO_READ) < 0)
+		conn_kill(c, c->linger);
+}
+
+static void throw_away(struct conn *c)
+{
+	ssize_t n = wire_read(&c->wire, c->lane->scratch, LANE_SCRATCH);
+
+	if (n == -EAGAIN || (n > 0 && c->reads++ < LINGER_READS))
+		return;
+	conn_kill(c, c->linger);
+}
+
 /* settle brings a connection to rest after a turn: write, read on from what is kept, close or wait. */
 static void settle(struct conn *c)
 {
 	unsigned round = 0;
 
+	if (c->linger)
+		return;
 	do {
 		if (may_speak(c) && !c->shaking)
 			write_out(c);
 	} while (read_on(c, round++));
 	if (c->dead == REASON_NONE && !c->shaking)
 		c->dead = (uint8_t)over(c);
-	if (c->dead == REASON_NONE)
+	if (c->dead == REASON_CONN_ENDED && !c->eof)
+		linger(c);
+	else if (c->dead == REASON_NONE)
 		want(c);
 }
 
@@ -397,9 +426,13 @@ void conn_ready(struct io *io, short what)
 	struct conn *c = container_of(io, struct conn, wire.io);
 
 	MAGIC_CHECK(c, CONN_MAGIC);
+	if (c->linger) {
+		throw_away(c);
+		return;
+	}
 	if (what & IO_WRITE)
 		c->blocked = false;
-	if ((what & IO_READ) || c->shaking)
+	if ((what & IO_READ) || c->shaking || c->wire.wants_write)
 		(void)readable(c);
 	conn_dirty(c);
 }

@@ -111,6 +111,14 @@ int wire_want(struct wire *w, bool read, bool write)
 	return io_want(&w->io, what);
 }
 
+void wire_bye(struct wire *w)
+{
+	if (w->tls)
+		tls_end(&w->tls, true);
+	w->wants_write = w->blocked = false;
+	(void)shutdown(io_fd(&w->io), SHUT_WR);
+}
+
 void wire_close(struct wire *w, bool broken)
 {
 	io_stop(&w->io);

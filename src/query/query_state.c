@@ -295,6 +295,11 @@ int core_init(struct core *core, struct wheel *wheel, struct counters *counters,
 	return -ENOMEM;
 }
 
+void core_tidy(struct core *core)
+{
+	freelist_clear(&core->blocks);
+}
+
 void core_done(struct core *core)
 {
 	while (core->all) {

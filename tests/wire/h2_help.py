@@ -41,6 +41,16 @@ def fields(*pairs):
     return out
 
 
+def table(size):
+    """The table gets this size (6.3); each header block of fields() leaves it empty."""
+    return bytes([0x20 | number(size, 5)[0]]) + number(size, 5)[1:]
+
+
+def entry(name, value):
+    """A field that enters the table, where it is number 62."""
+    return b"\x40" + number(len(name), 7) + name + number(len(value), 7) + value
+
+
 def read_frame(s):
     """The next frame, or None at the end."""
     head = read_exactly(s, 9)

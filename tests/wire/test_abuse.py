@@ -37,6 +37,8 @@ addDOHLocal("127.0.0.1:%d", "%s", "%s", "/dns-query", {idleTimeout=2})
 local strings = {}
 for i = 1, 60 do strings[i] = string.char(%d) .. string.rep("x", %d) end
 addAction("big.test.", SpoofRawAction(strings, {typeForAny=DNSQType.TXT}))
+newServer({address="127.0.0.1:%d", pool="silent", healthCheckMode="up"})
+addAction("silent.test.", PoolAction("silent"))
 addAction(AllRule(), SpoofAction("192.0.2.1"))
 """
 
@@ -271,10 +273,10 @@ FIXED = [(":method", "GET"), (":scheme", "https"), (":authority", "dns.test")]
 GETS = {}
 
 
-def get(stream, name="big.test.", more=b"", flags=h2.END_HEADERS | h2.END_STREAM):
+def get(stream, name="big.test.", more=b"", flags=h2.END_HEADERS | h2.END_STREAM, path=""):
     if name not in GETS:
         text = base64.urlsafe_b64encode(query(name, TXT if name == "big.test." else 1, qid=0)).decode().rstrip("=")
-        GETS[name] = h2.fields(*FIXED, (":path", "/dns-query?dns=" + text))
+        GETS[name] = h2.fields(*FIXED, (":path", "/dns-query?dns=" + text + path))
     return h2.frame(h2.HEADERS, flags, stream, GETS[name] + more)
 
 
@@ -340,15 +342,29 @@ def huge_headers(ports, i):
 
 def header_bomb(ports, i):
     """A field of 900 bytes enters the table; then each byte stands for it."""
-    fixed = get(1)[9:]
-    enter = b"\x40" + h2.number(1, 7) + b"a" + h2.number(900, 7) + b"x" * 900
-    head = h2.frame(h2.HEADERS, h2.END_HEADERS | h2.END_STREAM, 1, fixed + enter)
+    fixed = get(1)[10:]
+    enter = h2.entry(b"a", b"x" * 900)
+    head = h2.frame(h2.HEADERS, h2.END_HEADERS | h2.END_STREAM, 1, h2.table(1024) + fixed + enter)
     bomb = b"".join(h2.frame(h2.HEADERS, h2.END_HEADERS | h2.END_STREAM, s, fixed + b"\xbe" * 10000) for s in streams(200)[1:])
     return doh(ports, i, head + bomb)
 
 
 def unfinished_streams(ports, i):
     return doh(ports, i, b"".join(map(post_head, streams(100))))
+
+
+def half_posts_behind_answers(ports, i):
+    """Bodies that do not end, then a burst of requests that are answered at once, in few bytes: by the table."""
+    begun = b"".join(post_head(s) + h2.frame(h2.DATA, 0, s, b"\0" * 15000) for s in streams(4))
+    pages = [h2.table(1024) + b"\x82\x87" + h2.entry(b":path", b"/no") + h2.entry(b":authority", b"x")]
+    pages += [b"\x82\x87\xbf\xbe"] * 59
+    return doh(ports, i, begun + b"".join(h2.frame(h2.HEADERS, h2.END_HEADERS | h2.END_STREAM, 9 + 2 * k, page)
+                                          for k, page in enumerate(pages)))
+
+
+def large_waiting(ports, i):
+    """Whole requests that wait for a backend which says nothing, each with a long path."""
+    return doh(ports, i, b"".join(get(s, "n%d-%d.silent.test." % (i, s), path="&" + "z" * 15000) for s in streams(100)))
 
 
 def large_posts(ports, i):
@@ -369,7 +385,10 @@ class Victim:
         self.ports = free_port(), free_port(), free_port()
         udp, dot_port, doh_port = self.ports
         pair = identity.cert, identity.key
-        self.daemon = scene.daemon(CONFIG % (udp, dot_port, *pair, doh_port, *pair, BIG, BIG), ready=False, **how)
+        self.silent = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)  # a backend that says nothing
+        self.silent.bind(("127.0.0.1", 0))
+        silent_port = self.silent.getsockname()[1]
+        self.daemon = scene.daemon(CONFIG % (udp, dot_port, *pair, doh_port, *pair, BIG, BIG, silent_port), ready=False, **how)
         self.good = None
 
     def ready(self):
@@ -503,7 +522,8 @@ def readers(scene):
 def frames(scene):
     assault(scene, [(rapid_reset, 4, True), (made_you_reset, 4, True), (continuation, 4, True), (empty_continuation, 4, True),
                     (settings_flood, 4, True), (ping_flood, 4, True), (empty_data, 4, True), (priority_flood, 4, True),
-                    (huge_headers, 4, True), (header_bomb, 4, True), (unfinished_streams, 4, True), (large_posts, 4, True)])
+                    (huge_headers, 4, True), (header_bomb, 4, True), (unfinished_streams, 4, True), (large_posts, 4, True),
+                    (half_posts_behind_answers, 4, True), (large_waiting, 4, True)])
 
 
 @test
@@ -516,7 +536,8 @@ def no_descriptors(scene):
     def few():
         resource.setrlimit(resource.RLIMIT_NOFILE, (80, 80))
 
-    d = scene.daemon(CONFIG % (ports[0], ports[1], *pair, ports[2], *pair, BIG, BIG) + "setTCPRecvTimeout(30)\n", preexec=few)
+    config = CONFIG % (ports[0], ports[1], *pair, ports[2], *pair, BIG, BIG, free_port())
+    d = scene.daemon(config + "setTCPRecvTimeout(30)\n", preexec=few)
     held = []
     for i in range(200):
         held.append(tcp_connect(ports[1 + i % 2], source=address(i % 100)))

@@ -3,6 +3,7 @@
 import base64
 import os
 import re
+import socket
 import struct
 import subprocess
 import time
@@ -281,16 +282,50 @@ def http1(scene):
         for want, more, data in ((404, ("/no",), None), (405, ("/team", "-X", "PUT"), b"x"), (415, ("/team",), b"x"),
                                  (400, ("/team",), None),
                                  (413, ("/team", "-H", "content-type: " + DNS, "-H", "expect:"), bytes(70000))):
-            for _ in range(5):  # the answer may come while curl still sends, and the reset behind it
-                got = curl(scene, *args, base + more[0], *more[1:], data=data)[0]
-                if got == want:
-                    break
-            equal(got, want, "%s over HTTP/1.1" % (more,))
+            equal(curl(scene, *args, base + more[0], *more[1:], data=data)[0], want, "%s over HTTP/1.1" % (more,))
         r = subprocess.run([tool("curl"), "-sSv", *args, base + ask, base + ask, "-o", "/dev/null", "-o", "/dev/null"],
                            capture_output=True, text=True, timeout=20)
         true("Re-using existing connection" in r.stderr, "the connection is kept:\n%s", r.stderr)
         equal(curl(scene, "--http2" if tls else "--http2-prior-knowledge", "--cacert", ca.file, base + ask)[3], "2",
               "HTTP/2 beside it")
+
+
+@test
+def last_words(scene):
+    """Who sends more than is wanted can read that: no reset overtakes it.  And nobody listens to the rest for ever."""
+    _, port = start(scene, None, "http1=true")
+    head = b"POST /dns-query HTTP/1.1\r\nHost: x\r\nContent-Length: 70000\r\n\r\n"
+
+    def begin():
+        s = socket.create_connection(("127.0.0.1", port), 5 * SLOW)
+        s.sendall(head)
+        return s
+
+    def rest(s):
+        out = b""
+        while part := s.recv(65536):
+            out += part
+        return out
+
+    def sends(s, data, pause, most):
+        """How often it can be sent."""
+        for n in range(most):
+            try:
+                s.sendall(data)
+            except OSError:
+                return n
+            time.sleep(pause)
+        return most
+    for _ in range(10):
+        with begin() as s:
+            equal(sends(s, bytes(2000), 0.001, 35), 35, "all of it is taken")
+            said = rest(s)
+            true(said.startswith(b"HTTP/1.1 413 "), "%r", said[:100])
+    with begin() as s:
+        true(rest(s).startswith(b"HTTP/1.1 413 "), "the end is said before the client's")
+        true(10 < sends(s, b"x", 0.05, 200) < 200, "and it is closed in the end")
+    with begin() as s:
+        true(sends(s, bytes(65536), 0, 1000) < 200, "a flood is cut")
 
 
 @test

@@ -236,7 +236,7 @@ static size_t doh_feed(struct conn *c, const uint8_t *p, size_t len)
 		if ((size_t)n < slice && http_server_waits(d->http))
 			break;
 		c->rest = (size_t)n < slice;
-		c->full = !c->kept && http_server_kept(d->http) > QUEUE;
+		c->full = used < len && !c->kept && http_server_kept(d->http) > QUEUE;
 	}
 	return used;
 }

@@ -77,6 +77,7 @@ struct http_server;
 struct asked *asked_new(struct http_server *, uint32_t stream, unsigned version) WUNUSED NONNULL;
 void asked_free(struct http_server *, struct asked *) NONNULL;
 size_t asked_size(const struct asked *) NONNULL; /* with its stream */
+size_t asked_held(const struct asked *) NONNULL; /* what of it is in |held|: of a whole one, only what is large */
 /* These may move the request.  0, -ENOMEM, -ENOBUFS: the connection holds too much, -EINVAL: a NUL, or the wrong order. */
 int asked_method(struct http_server *, struct asked **, const uint8_t *p, size_t len) WUNUSED NONNULL;
 int asked_target(struct http_server *, struct asked **, const uint8_t *p, size_t len) WUNUSED NONNULL;
@@ -103,7 +104,7 @@ struct http_server {
 	uint8_t mode;            /* enum in server.c */
 	uint8_t matched;         /* bytes of the preface so far */
 	uint32_t open, half;     /* requests without an answer; of those, not whole */
-	size_t held;             /* bytes of those that are not whole */
+	size_t held;             /* bytes of those that are not whole, or large */
 	size_t queued;           /* bytes of answers that have not left */
 	size_t kept;             /* what those answers cost */
 	struct asked *asks;      /* all requests that are open or whose answer is on its way */

@@ -1,12 +1,18 @@
 /* request.c: a request while it is put together: one block, texts one behind the other, then the body. */
 #include "h2_priv.h"
 
-/* HELD_MAX: bytes that all requests of a connection may take which are not whole. */
-enum { TEXT_MAX = HTTP_BODY_MAX + 4 * HTTP_HEADER_MAX, HELD_MAX = 256 * 1024 };
+/* HELD_MAX: bytes that all requests of a connection may take which are not whole, or wait for their answer and are LARGE:
+ * what waits is bounded by the size of its message, and this is all the rest. */
+enum { TEXT_MAX = HTTP_BODY_MAX + 4 * HTTP_HEADER_MAX, HELD_MAX = 256 * 1024, LARGE = 4096 };
 
 size_t asked_size(const struct asked *a)
 {
 	return sizeof(*a) + STREAM_COST + a->cap;
+}
+
+size_t asked_held(const struct asked *a)
+{
+	return a->whole && a->cap <= LARGE ? 0 : asked_size(a);
 }
 
 struct asked *asked_new(struct http_server *s, uint32_t stream, unsigned version)
@@ -43,10 +49,8 @@ void asked_free(struct http_server *s, struct asked *a)
 		a->next->link = a->link;
 	if (!a->answered) {
 		s->open--;
-		if (!a->whole) {
-			s->half--;
-			s->held -= asked_size(a);
-		}
+		s->half -= !a->whole;
+		s->held -= asked_held(a);
 	}
 	s->queued -= a->out_len - a->sent;
 	s->kept -= a->cost;
@@ -236,9 +240,10 @@ static void point_fields(struct asked *a)
 
 void asked_whole(struct http_server *s, struct asked *a)
 {
+	s->held -= asked_held(a);
 	a->whole = true;
+	s->held += asked_held(a);
 	s->half--;
-	s->held -= asked_size(a);
 	a->r.envelope.sni = "";
 	a->r.envelope.path = text_at(a, a->path);
 	a->r.envelope.query = text_at(a, a->query);

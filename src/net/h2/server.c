@@ -114,10 +114,8 @@ void server_refuses(struct http_server *s, unsigned version, struct http_reply *
 
 static void close_question(struct http_server *s, struct asked *a)
 {
-	if (!a->whole) {
-		s->half--;
-		s->held -= asked_size(a);
-	}
+	s->half -= !a->whole;
+	s->held -= asked_held(a);
 	a->answered = true;
 	s->open--;
 }

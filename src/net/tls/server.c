@@ -1,4 +1,5 @@
 /* server.c: the side that has certificates: its options, the set of the day, tickets by age, counters. */
+#include "log.h"
 #include "server_priv.h"
 
 static struct tls_set *current(struct tls_server *s)
@@ -255,6 +256,8 @@ int tls_server_load(struct tls_server *s, const struct tls_cert *certs, size_t n
 	if (certs)
 		copy = certs_copy(certs, kept ? s->certs : certs, n);
 	rc = certs && !copy ? error_set(error_r, "memory is out") : load(s, copy, n, kept, error_r);
+	if (rc == 0)
+		log_info(SETUP, "%s: certificates read again: %zu", s->where ? s->where : "TLS", tls_server_certs(s));
 	pthread_mutex_unlock(&s->load_lock);
 	if (rc < 0)
 		mem_free(copy);

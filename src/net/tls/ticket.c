@@ -151,8 +151,10 @@ static int ticket(SSL *ssl, uint8_t name[16], uint8_t *iv, EVP_CIPHER_CTX *ciphe
 	}
 	if (encrypt) {
 		memcpy(name, key, NAME);
-		if (RAND_bytes(iv, EVP_CIPHER_get_iv_length(r->cipher)) != 1)
+		if (RAND_bytes(iv, EVP_CIPHER_get_iv_length(r->cipher)) != 1) {
+			OPENSSL_cleanse(key, sizeof(key));
 			return -1;
+		}
 	} else if (age > 0) {
 		atomic_fetch_add_explicit(&tls_server_stats(s)->inactive_ticket_key, 1, memory_order_relaxed);
 	}

@@ -175,11 +175,13 @@ static void post_in_pieces(void **state)
 	assert_int_equal(asked[0]->envelope.nfields, 0);
 	assert_string_equal(asked[0]->content_type, "application/dns-message");
 	assert_false(http_server_half(server));
-	assert_int_equal(http_server_memory(server), 0);
+	assert_in_range(http_server_memory(server), 65536, 2 * 65536); /* a large one counts until it is answered */
 	drain();
 	assert_non_null(frame_of(&out, WINDOW_UPDATE, 0, 0)); /* or the next body would not come */
+	answer(asked[0], 3);
+	assert_int_equal(http_server_memory(server), 0);
 	stop();
-	assert_int_equal(gone, 2);
+	assert_int_equal(gone, 1);
 }
 
 static void body_too_large(void **state)
