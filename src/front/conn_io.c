@@ -6,7 +6,7 @@
 
 /* ROUNDS: reads of one connection in one turn.  READ_MAX: bytes of each, and so what may have to be kept of them.
  * LINGER_READS: of up to LANE_SCRATCH bytes, from a client that sends on although we said good-bye. */
-enum { ROUNDS = 8, READ_MAX = 8192, LINGER_READS = 32 };
+enum { ROUNDS = 4, READ_MAX = 16384, LINGER_READS = 32 };
 
 /* ---- the PROXY header ---- */
 /* take_proxy reads it; bytes used, 0 when more are needed or it is wrong. */

@@ -14,7 +14,7 @@
  * back together.
  * SHAKE: what the library has of a handshake that waits for its client.  SHAKES_MAX: bytes of those together, and
  * SHAKES_CALM when the oldest of them waits for STUCK_MS: round trips are shorter; SHAKES_EACH more for each open one. */
-enum { HELD_MAX = 256 << 10, EACH = 512, SMALL = 4096, HALF_MS = 20, YOUNG_MAX = 512 << 10, TRANSFERS_MAX = 32 << 20 };
+enum { HELD_MAX = 160 << 10, EACH = 512, SMALL = 4096, HALF_MS = 20, YOUNG_MAX = 512 << 10, TRANSFERS_MAX = 32 << 20 };
 enum { SHAKE = 44 << 10, SHAKES_MAX = 16 << 20, SHAKES_CALM = 1 << 20, SHAKES_EACH = 4096, STUCK_MS = 1000 };
 
 /* ENDS: connections ended in one turn because of one.  SIZES: lists of a kind, by the number of bits. */
@@ -171,10 +171,12 @@ static void relieve(struct lane *lane, enum hold_kind kind, size_t sum)
 static size_t holds(struct conn *c, enum hold_kind *kind)
 {
 	const struct conn_ops *ops = conn_ops_of(c);
-	size_t in = c->in.cap + wire_held(&c->wire), out = 0, small = 0;
+	size_t in = 0, out = 0, small = 0;
 
 	if (c->codec && ops->holds)
 		ops->holds(c, &in, &small, &out);
+	if (!c->rest && !c->full) /* else it is we who let it wait */
+		in += c->in.cap + wire_held(&c->wire);
 	if (small > SMALL && c->message_ms) {
 		in += small;
 		if (loop_ms(&c->lane->loop) < c->message_ms + HALF_MS) {
@@ -182,7 +184,7 @@ static size_t holds(struct conn *c, enum hold_kind *kind)
 			conn_look(c, c->message_ms + HALF_MS);
 		}
 	}
-	return (in > SMALL && !c->rest && !c->full ? in : 0) + (c->blocked || c->kept ? c->out.cap + out : 0);
+	return (in > SMALL ? in : 0) + (c->blocked || c->kept ? c->out.cap + out : 0);
 }
 
 void hold_look(struct conn *c)

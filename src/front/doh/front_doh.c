@@ -6,7 +6,7 @@ const unsigned doh_codes[HTTP_CODES] = {200, 400, 403, 500, 502, 0};
 /* RECORD: bytes of the codec that leave at once: a TLS record.  SLICE: what it reads at once, lest many small requests
  * have many large answers in memory; QUEUE: what those may cost before it waits until they have left, where the peer
  * lets them. */
-enum { RECORD = 16000, SLICE = 1024, QUEUE = 32768 };
+enum { RECORD = 16000, SLICE = 256, QUEUE = 32768 };
 
 /* ---- answers ---- */
 static void count_answer(struct listener *l, unsigned version, unsigned status)
