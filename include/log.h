@@ -20,20 +20,21 @@ enum logtag {
 };
 
 struct log_options {
-	bool structured;         /* default true */
-	bool json;               /* one JSON object a line, with structured */
-	bool syslog;             /* default false until the daemon says so */
-	bool timestamps;         /* plain lines begin with the time */
-	bool verbose;            /* debug lines are written */
-	int facility;            /* syslog facility, LOG_DAEMON */
-	const char *prefix;      /* key of the priority, "prio" */
-	const char *time_format; /* "numeric" or "ISO8601" */
-	int fd;                  /* where lines go, default 2 */
-	int verbose_fd;          /* where debug lines go, -1: as the others */
+	_Atomic bool structured;           /* default true */
+	_Atomic bool json;                 /* one JSON object a line, with structured */
+	bool syslog;                       /* default false until the daemon says so */
+	bool timestamps;                   /* plain lines begin with the time */
+	_Atomic bool verbose;              /* debug lines are written */
+	_Atomic int facility;              /* syslog facility, LOG_DAEMON */
+	_Atomic(const char *) prefix;      /* key of the priority, "prio" */
+	_Atomic(const char *) time_format; /* "numeric" or "ISO8601" */
+	int fd;                            /* where lines go, default 2 */
+	_Atomic int verbose_fd;            /* where debug lines go, -1: as the others */
 };
-extern struct log_options log_options; /* set by start-up and setters, before traffic or atomically */
+extern struct log_options log_options; /* set at the start, and by words at any time where atomic */
 
-/* log_restore takes back what words of a configuration that is not used have set (but a verbose file). */
+/* log_now, and log_restore of it: takes back what words of a configuration that is not used have set (but a verbose file). */
+struct log_options log_now(void);
 void log_restore(const struct log_options *was) NONNULL;
 /* log_lines: each line of |text|, which is changed, is one; NULL is fine. */
 void log_lines(enum logtag, char *text);
@@ -44,7 +45,7 @@ void log_at(enum log_level, enum logtag, const char *fmt, ...) PRINTF(3, 4);
 #ifdef NO_VERBOSE
 #define log_debug(tag, ...) ((void)0)
 #else
-#define log_debug(tag, ...) (log_options.verbose ? log_at(LOG_DEBUG_, TAG_##tag, __VA_ARGS__) : (void)0)
+#define log_debug(tag, ...) (atomic_load_explicit(&log_options.verbose, memory_order_relaxed) ? log_at(LOG_DEBUG_, TAG_##tag, __VA_ARGS__) : (void)0)
 #endif
 
 /* log_limited is for lines that a peer can cause: at most one per second and site; the next line that gets

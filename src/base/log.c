@@ -250,22 +250,24 @@ void log_at(enum log_level level, enum logtag tag, const char *fmt, ...)
 	va_end(ap);
 }
 
+struct log_options log_now(void)
+{
+	const struct log_options *o = &log_options;
+
+	return (struct log_options){.structured = o->structured, .json = o->json, .verbose = o->verbose,
+		.facility = o->facility, .prefix = o->prefix, .time_format = o->time_format};
+}
+
 void log_restore(const struct log_options *was)
 {
-	struct log_options *now = &log_options; /* others read it: nothing is written that is as it was */
+	struct log_options *o = &log_options;
 
-	if (now->structured != was->structured)
-		now->structured = was->structured;
-	if (now->json != was->json)
-		now->json = was->json;
-	if (now->verbose != was->verbose)
-		now->verbose = was->verbose;
-	if (now->facility != was->facility)
-		now->facility = was->facility;
-	if (now->prefix != was->prefix)
-		now->prefix = was->prefix;
-	if (now->time_format != was->time_format)
-		now->time_format = was->time_format;
+	o->structured = was->structured;
+	o->json = was->json;
+	o->verbose = was->verbose;
+	o->facility = was->facility;
+	o->prefix = was->prefix;
+	o->time_format = was->time_format;
 }
 
 void log_lines(enum logtag tag, char *text)

@@ -108,9 +108,20 @@ WORD(syslog_facility)
 	return 0;
 }
 
+/* set_prefix: log lines outlive every Lua state, and are written meanwhile with the one before. */
+static void set_prefix(const char *text)
+{
+	static char prefix[2][32];
+	char *next = prefix[log_options.prefix == prefix[0]];
+
+	if (strcmp(log_options.prefix, text) == 0)
+		return;
+	snprintf(next, sizeof(prefix[0]), "%s", text);
+	log_options.prefix = next;
+}
+
 WORD(structured_logging)
 {
-	static char prefix[32]; /* log lines outlive every Lua state */
 	const struct arg *opts = &argv[1], *value;
 	bool empty = opts->kind != ARG_TABLE;
 
@@ -123,8 +134,7 @@ WORD(structured_logging)
 		value = &opts->t.pair[i].value;
 		text = arg_str(value, "");
 		if (strcmp(key, "levelPrefix") == 0) {
-			snprintf(prefix, sizeof(prefix), "%s", text);
-			log_options.prefix = prefix;
+			set_prefix(text);
 		} else if (strcmp(key, "timeFormat") == 0) {
 			if (strcmp(text, "numeric") != 0 && strcmp(text, "ISO8601") != 0)
 				return lua_fail(L, w->name,

@@ -129,7 +129,7 @@ static int read_file(struct daemon *d, const char **error_r)
 
 static int reload(struct daemon *d, const char **error_r)
 {
-	const struct log_options was = log_options; /* these words work while the file is read */
+	const struct log_options was = log_now(); /* these words work while the file is read */
 	int err = read_file(d, error_r);
 
 	if (err < 0)
