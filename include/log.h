@@ -45,7 +45,9 @@ void log_at(enum log_level, enum logtag, const char *fmt, ...) PRINTF(3, 4);
 #ifdef NO_VERBOSE
 #define log_debug(tag, ...) ((void)0)
 #else
-#define log_debug(tag, ...) (atomic_load_explicit(&log_options.verbose, memory_order_relaxed) ? log_at(LOG_DEBUG_, TAG_##tag, __VA_ARGS__) : (void)0)
+#define log_debug(tag, ...) \
+	(atomic_load_explicit(&log_options.verbose, memory_order_relaxed) ? log_at(LOG_DEBUG_, TAG_##tag, __VA_ARGS__) \
+									  : (void)0)
 #endif
 
 /* log_limited is for lines that a peer can cause: at most one per second and site; the next line that gets

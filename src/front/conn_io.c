@@ -320,7 +320,7 @@ static void write_out(struct conn *c)
 
 void conn_bye(struct conn *c)
 {
-	if (!c->codec || !conn_ops_of(c)->bye || c->blocked)
+	if (!c->codec || !conn_ops_of(c)->bye || c->blocked || c->linger)
 		return;
 	conn_ops_of(c)->bye(c);
 	write_out(c);
