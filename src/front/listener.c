@@ -183,11 +183,10 @@ static bool encrypted(const struct listener *l, const struct bind_conf *b)
  * first error is told. */
 static int read_again(struct listener *l, const struct bind_tls *t, const char **error_r)
 {
-	const char *second;
 	int err = listener_certs(l, t, error_r), keys = 0;
 
 	if (t->ticket_file && t->ticket_file[0])
-		keys = tls_server_ticket_file(l->tls, t->ticket_file, err < 0 ? &second : error_r);
+		keys = tls_server_ticket_file(l->tls, t->ticket_file, err < 0 ? NULL : error_r);
 	return err < 0 ? err : keys;
 }
 

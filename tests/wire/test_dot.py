@@ -219,6 +219,9 @@ def tickets_beside_a_bad_certificate(scene):
     said = d.reload(None, "the old ones stay")
     true(keys[1] in said and own.cert not in said, said)
     true(resumes(), "the keys that were there stay")
+    own.write(own.cert, b"junk")
+    said = d.reload(None, "the old ones stay")
+    true(own.cert in said and keys[1] not in said, "the first of two errors: %s", said)
 
 
 @test
